@@ -1,0 +1,9 @@
+//! Weir: the central store that lets Prometheus only scrape.
+//!
+//! Pairs of Prometheus servers push here; Weir keeps one gap-free series out of each pair, answers PromQL, evaluates
+//! rules and notifies Alertmanager. ARCHITECTURE.md has the map; the rooms below stand in reading order.
+
+pub mod model;
+pub mod store;
+pub mod promql;
+pub mod rules;

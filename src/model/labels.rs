@@ -1,0 +1,349 @@
+//! The labels that name a series.
+//!
+//! [`Labels`] is one shared string: every name and every value, each preceded by its length in base-64
+//! digits (a byte below 64 ends a length, a byte from 64 to 127 continues it). All length bytes are ASCII, so the
+//! whole stays valid UTF-8, equality is a memory comparison, a clone is a counter, and a series costs one
+//! allocation.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// The label that holds the metric's name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// Label names with values: sorted by name, unique, no empty value, cheap to clone. Built only by
+/// [`LabelsBuilder`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Labels(Arc<str>);
+
+/// Why labels cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// The same name twice.
+    #[error("duplicate label name {0:?}")]
+    Duplicate(String),
+    /// A label without a name.
+    #[error("empty label name")]
+    EmptyName,
+}
+
+impl Labels {
+    /// No label at all.
+    pub fn empty() -> Self {
+        Labels(Arc::from(""))
+    }
+
+    /// For tests and constants: builds from pairs in any order.
+    ///
+    /// # Panics
+    /// Where a name is empty or stands twice.
+    pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in pairs {
+            builder.push(name.as_ref(), value.as_ref());
+        }
+        builder.build().expect("names are unique and not empty")
+    }
+
+    /// Names with values, in the order of names.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { rest: &self.0 }
+    }
+
+    /// The value under `name`. A label that is not there reads as `None`; an empty value cannot be stored.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The metric's name, if it has one.
+    pub fn metric_name(&self) -> Option<&str> {
+        self.get(METRIC_NAME)
+    }
+
+    /// How many labels there are.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A builder that starts with these labels.
+    pub fn to_builder(&self) -> LabelsBuilder {
+        LabelsBuilder { labels: self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect() }
+    }
+
+    /// These labels without those whose name `drop` accepts.
+    #[must_use]
+    pub fn without(&self, drop: impl Fn(&str) -> bool) -> Labels {
+        if !self.iter().any(|(name, _)| drop(name)) {
+            return self.clone();
+        }
+        let mut text = String::with_capacity(self.0.len());
+        for (name, value) in self.iter().filter(|(name, _)| !drop(name)) {
+            push_text(&mut text, name);
+            push_text(&mut text, value);
+        }
+        Labels(text.into())
+    }
+
+    /// These labels with one set; an empty value takes the label away.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Labels {
+        let mut builder = self.to_builder();
+        builder.set(name, value);
+        builder.build().expect("set keeps names unique")
+    }
+
+    /// Bytes on the heap that this value shares with its clones.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.len() + 16
+    }
+
+    /// The packed text: equal for equal labels, and only for them. For hashing and comparing.
+    pub fn as_packed(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Ord for Labels {
+    /// By the first label that differs, name before value; where one is the beginning of the other, the
+    /// shorter first. (As Prometheus sorts a matrix.)
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Labels::empty()
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// Whether `name` may stand in PromQL without quotes, as a metric name (colons allowed).
+pub fn is_plain_metric_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_' || first == b':')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':')
+}
+
+/// Whether `name` may stand in PromQL without quotes, as a label name.
+pub fn is_plain_label_name(name: &str) -> bool {
+    is_plain_metric_name(name) && !name.contains(':')
+}
+
+impl fmt::Display for Labels {
+    /// As a selector that finds the series: `up{job="node"}`; names that PromQL must quote are quoted.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.metric_name();
+        let outside = name.filter(|name| is_plain_metric_name(name));
+        out.write_str(outside.unwrap_or(""))?;
+        let mut separator = "{";
+        if let (Some(quoted), None) = (name, outside) {
+            write!(out, "{{{}", Quoted(quoted))?;
+            separator = ", ";
+        }
+        for (name, value) in self.iter().filter(|(name, _)| *name != METRIC_NAME) {
+            match is_plain_label_name(name) {
+                true => write!(out, "{separator}{name}={}", Quoted(value))?,
+                false => write!(out, "{separator}{}={}", Quoted(name), Quoted(value))?,
+            }
+            separator = ", ";
+        }
+        match (separator, outside) {
+            ("{", Some(_)) => Ok(()),
+            ("{", None) => out.write_str("{}"),
+            _ => out.write_str("}"),
+        }
+    }
+}
+
+/// A text in double quotes with Go's escapes, as Prometheus prints it.
+pub struct Quoted<'a>(pub &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        out.write_char('"')?;
+        for letter in self.0.chars() {
+            match letter {
+                '"' => out.write_str("\\\"")?,
+                '\\' => out.write_str("\\\\")?,
+                '\n' => out.write_str("\\n")?,
+                '\r' => out.write_str("\\r")?,
+                '\t' => out.write_str("\\t")?,
+                '\u{7}' => out.write_str("\\a")?,
+                '\u{8}' => out.write_str("\\b")?,
+                '\u{b}' => out.write_str("\\v")?,
+                '\u{c}' => out.write_str("\\f")?,
+                control if (control as u32) < 0x20 || control == '\u{7f}' => write!(out, "\\x{:02x}", control as u32)?,
+                plain => out.write_char(plain)?,
+            }
+        }
+        out.write_char('"')
+    }
+}
+
+impl<'a> IntoIterator for &'a Labels {
+    type Item = (&'a str, &'a str);
+    type IntoIter = Iter<'a>;
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// Names with values, in the order of names.
+#[derive(Clone)]
+pub struct Iter<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<(&'a str, &'a str)> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (name, rest) = split_text(self.rest);
+        let (value, rest) = split_text(rest);
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
+fn push_text(packed: &mut String, text: &str) {
+    let mut length = text.len();
+    while length >= 64 {
+        packed.push(char::from(64 | (length % 64) as u8));
+        length /= 64;
+    }
+    packed.push(char::from(length as u8));
+    packed.push_str(text);
+}
+
+fn split_text(packed: &str) -> (&str, &str) {
+    let (mut length, mut shift, mut read) = (0_usize, 0, 0);
+    for digit in packed.bytes() {
+        length |= usize::from(digit % 64) << shift;
+        shift += 6;
+        read += 1;
+        if digit < 64 {
+            break;
+        }
+    }
+    packed[read..].split_at(length)
+}
+
+/// Builds [`Labels`]: pairs come in any order, empty values are left out.
+#[derive(Clone, Debug, Default)]
+pub struct LabelsBuilder {
+    labels: Vec<(String, String)>,
+}
+
+impl LabelsBuilder {
+    /// Adds a label; a name that is already there becomes an error in [`build`](Self::build).
+    pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.labels.push((name.into(), value.into()));
+    }
+
+    /// Sets a label, replacing what stood under its name; an empty value takes the label away.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        if !value.is_empty() {
+            self.labels.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    /// Takes a label away, and says what it held.
+    pub fn remove(&mut self, name: &str) -> Option<String> {
+        let at = self.labels.iter().position(|(known, _)| known == name)?;
+        Some(self.labels.swap_remove(at).1)
+    }
+
+    /// The value under `name`, if any.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The pairs as they stand, unsorted.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.labels
+    }
+
+    /// # Errors
+    /// A name that is empty or stands twice. A label with an empty value counts as absent, but its name
+    /// must be unique all the same.
+    pub fn build(mut self) -> Result<Labels, LabelError> {
+        self.labels.sort_by(|left, right| left.0.cmp(&right.0));
+        if self.labels.iter().any(|(name, _)| name.is_empty()) {
+            return Err(LabelError::EmptyName);
+        }
+        if let Some(pair) = self.labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(LabelError::Duplicate(pair[0].0.clone()));
+        }
+        let mut packed =
+            String::with_capacity(self.labels.iter().map(|(name, value)| name.len() + value.len() + 3).sum());
+        for (name, value) in self.labels.iter().filter(|(_, value)| !value.is_empty()) {
+            push_text(&mut packed, name);
+            push_text(&mut packed, value);
+        }
+        Ok(Labels(packed.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_sorted_and_print_as_a_selector() {
+        let labels = Labels::from_pairs([("job", "node"), ("__name__", "up"), ("empty", "")]);
+        assert_eq!(labels.to_string(), r#"up{job="node"}"#);
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("__name__", "up"), ("job", "node")]);
+        assert_eq!(Labels::empty().to_string(), "{}");
+        assert_eq!(Labels::from_pairs([("__name__", "a.b"), ("c d", "e\"f")]).to_string(), r#"{"a.b", "c d"="e\"f"}"#);
+    }
+
+    #[test]
+    fn a_name_stands_once_and_is_not_empty() {
+        let mut twice = LabelsBuilder::default();
+        twice.push("a", "1");
+        twice.push("a", "2");
+        assert_eq!(twice.build(), Err(LabelError::Duplicate("a".into())));
+        let mut nameless = LabelsBuilder::default();
+        nameless.push("", "1");
+        assert_eq!(nameless.build(), Err(LabelError::EmptyName));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_label_comes_back(pairs in proptest::collection::btree_map("\\PC{1,80}", "\\PC{1,300}", 0..6)) {
+            let labels = Labels::from_pairs(pairs.iter());
+            let back: Vec<_> = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            proptest::prop_assert_eq!(back, pairs.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
