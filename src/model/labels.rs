@@ -108,6 +108,21 @@ impl Labels {
     pub fn as_packed(&self) -> &str {
         &self.0
     }
+
+    /// Labels from their packed text, as [`as_packed`](Self::as_packed) gave it; `None` where it is none: names must
+    /// rise, and neither a name nor a value may be empty.
+    pub fn from_packed(packed: &str) -> Option<Labels> {
+        let (mut rest, mut last) = (packed, "");
+        while !rest.is_empty() {
+            let (name, tail) = checked_split(rest)?;
+            let (value, tail) = checked_split(tail)?;
+            if name <= last || value.is_empty() {
+                return None;
+            }
+            (rest, last) = (tail, name);
+        }
+        Some(Labels(packed.into()))
+    }
 }
 
 impl Hash for Labels {
@@ -255,6 +270,19 @@ fn split_text(packed: &str) -> (&str, &str) {
         }
     }
     packed[read..].split_at(length)
+}
+
+/// [`split_text`] for bytes that may be anything.
+fn checked_split(packed: &str) -> Option<(&str, &str)> {
+    let digits = packed.bytes().take_while(|digit| (64..128).contains(digit)).count() + 1;
+    let length = packed
+        .as_bytes()
+        .get(..digits.min(5))?
+        .iter()
+        .rev()
+        .try_fold(0_usize, |length, digit| (*digit < 128).then_some(length * 64 + usize::from(digit % 64)))?;
+    let rest = packed.get(digits..)?;
+    Some((rest.get(..length)?, &rest[length..]))
 }
 
 /// Builds [`Labels`]: pairs come in any order, empty values are left out.

@@ -14,7 +14,9 @@ pub mod pattern;
 pub mod matcher;
 pub mod series;
 pub mod number;
+pub mod causes;
 
+pub use causes::with_causes;
 pub use histogram::{Histogram, ResetHint};
 pub use labels::{LabelError, Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{Matcher, MatcherTest};

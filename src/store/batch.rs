@@ -77,6 +77,14 @@ pub trait SeriesNaming: Sync {
     /// # Errors
     /// Where the labels cannot name a series, or relabeling drops them.
     fn name(&self, key: &[u8]) -> Result<SeriesName, Refused>;
+
+    /// The series behind `key` for a report, as far as it can be read.
+    fn describe(&self, key: &[u8]) -> String {
+        match self.name(key) {
+            Ok(name) => name.labels.to_string(),
+            Err(_) => "a series without a readable name".to_owned(),
+        }
+    }
 }
 
 /// A series as its sender names it.
@@ -132,6 +140,8 @@ pub enum Refused {
     },
     /// A histogram that contradicts itself.
     BadHistogram(String),
+    /// A series that breaks the rules of its protocol, where its neighbours are readable.
+    Malformed(String),
 }
 
 impl Refused {
@@ -151,6 +161,7 @@ impl Refused {
             Refused::TooFarAhead => "too_far_in_future",
             Refused::TooManySeries { .. } => "too_many_series",
             Refused::BadHistogram(_) => "bad_histogram",
+            Refused::Malformed(_) => "malformed",
         }
     }
 
@@ -176,6 +187,7 @@ impl std::fmt::Display for Refused {
             Refused::TooFarAhead => out.write_str("too far in the future"),
             Refused::TooManySeries { limit } => write!(out, "over the limit of {limit} series"),
             Refused::BadHistogram(why) => write!(out, "bad histogram: {why}"),
+            Refused::Malformed(why) => out.write_str(why),
         }
     }
 }
@@ -227,6 +239,18 @@ impl Refusals {
             let (series, at) = offender();
             self.first.push(Offender { series, at, why: why.clone() });
         }
+    }
+
+    /// Takes over what another part of the way refused.
+    pub fn merge(&mut self, other: Refusals) {
+        for (reason, samples) in other.counts {
+            match self.counts.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, count)) => *count += samples,
+                None => self.counts.push((reason, samples)),
+            }
+        }
+        self.first.extend(other.first);
+        self.first.truncate(Self::NAMED_MAX);
     }
 
     /// Whether the sender has to hear of something.

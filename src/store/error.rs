@@ -13,7 +13,7 @@ pub enum StoreError {
     #[error("store is read-only: {0}")]
     ReadOnly(String),
     /// The store is shutting down or still recovering.
-    #[error("store is not ready: {0}")]
+    #[error("{0}")]
     NotReady(String),
     /// The request asks for more than a limit allows.
     #[error("{0}")]
@@ -46,9 +46,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// For `map_err`: names what was being done.
+    /// For `map_err`: names what was being done. A disk without room is told apart: that passes.
     pub fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {
+        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let doing = doing.into();
-        move |source| StoreError::Io { doing, source }
+        move |source| match source.kind() {
+            StorageFull | QuotaExceeded | ReadOnlyFilesystem => StoreError::ReadOnly(format!("{doing}: {source}")),
+            _ => StoreError::Io { doing, source },
+        }
     }
 }

@@ -15,7 +15,7 @@ pub use batch::{
     Appended, BatchSample, BatchSeries, Offender, Refusals, Refused, SampleSink, SeriesBatch, SeriesName, SeriesNaming,
 };
 pub use error::StoreError;
-pub use journal::Journal;
+pub use journal::{Journal, JournalChange, JournalEntry};
 pub use source::{
     DeleteSeries, Exemplar, ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries,
     SeriesSet,
