@@ -3,6 +3,7 @@
 //! The tree says what was written, not how to evaluate it: nothing is folded or rewritten here, so that the printer
 //! and the API's parse tree can show the query back. `parse` fills it and checks types; `plan` turns it into work.
 
+use super::parse::functions::signature;
 use crate::model::{Matcher, Span, Timestamp};
 
 /// A stretch of query text in bytes, `start..end`.
@@ -33,7 +34,7 @@ pub enum ExprKind {
         /// Whether it was written as a duration.
         duration: bool,
     },
-    /// `"text"`
+    /// `"text"`, unescaped. Bytes that are no UTF-8 (`"\xff"`) are held as `parse::text` says.
     String(String),
     /// `up{job="node"} offset 5m @ end()`
     Selector(Selector),
@@ -86,14 +87,24 @@ impl ValueType {
             ValueType::Matrix => "range vector",
         }
     }
+
+    /// As the API's parse tree and a few error messages name it.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            ValueType::Scalar => "scalar",
+            ValueType::String => "string",
+            ValueType::Vector => "vector",
+            ValueType::Matrix => "matrix",
+        }
+    }
 }
 
 /// A vector selector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
-    /// The metric name written outside the braces, or as a quoted name inside them; its matcher is in `matchers` too.
+    /// The metric name written outside the braces; a name inside them, quoted or not, is only a matcher.
     pub name: Option<String>,
-    /// All conditions, the one on the name included.
+    /// All conditions as written; the one on `name`, if there is one, comes last.
     pub matchers: Vec<Matcher>,
     /// `offset` and `@`.
     pub shift: Shift,
@@ -104,7 +115,7 @@ pub struct Selector {
 /// Where in time a selector or subquery looks, relative to the evaluation time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shift {
-    /// `offset 5m`: how far back.
+    /// `offset 5m`: how far back. `offset 0s` is no offset.
     pub offset: Option<DurationExpr>,
     /// `@ 1600000000`, `@ start()`, `@ end()`.
     pub at: Option<AtModifier>,
@@ -130,10 +141,20 @@ pub enum Extension {
     Smoothed,
 }
 
+impl Extension {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Extension::Anchored => "anchored",
+            Extension::Smoothed => "smoothed",
+        }
+    }
+}
+
 /// A length of time that may be an expression: `5m`, `-step()`, `min_of(1h, range())`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DurationExpr {
-    /// A duration or number, known when parsed.
+    /// A duration or number, known when parsed; cut to whole milliseconds.
     Literal(Span),
     /// An expression over durations; see `parse::duration`.
     Computed(Box<DurationNode>),
@@ -216,6 +237,24 @@ pub enum BinaryOp {
     TrimUpper,
     /// `>/`: keep the observations above a bound (native histograms).
     TrimLower,
+}
+
+impl Expr {
+    /// What it evaluates to; says nothing about whether its parts fit (the parser has checked that).
+    pub fn value_type(&self) -> ValueType {
+        match &self.kind {
+            ExprKind::Number { .. } => ValueType::Scalar,
+            ExprKind::String(_) => ValueType::String,
+            ExprKind::Selector(_) | ExprKind::Aggregate(_) => ValueType::Vector,
+            ExprKind::Range { .. } | ExprKind::Subquery(_) => ValueType::Matrix,
+            ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => expr.value_type(),
+            ExprKind::Binary(binary) => match (binary.left.value_type(), binary.right.value_type()) {
+                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                _ => ValueType::Vector,
+            },
+            ExprKind::Call(call) => call.value_type(),
+        }
+    }
 }
 
 impl BinaryOp {
@@ -383,4 +422,11 @@ pub struct Call {
     pub function: &'static str,
     /// Its arguments as written; defaults are not filled in.
     pub arguments: Vec<Expr>,
+}
+
+impl Call {
+    /// What the function returns.
+    pub fn value_type(&self) -> ValueType {
+        signature(self.function).map_or(ValueType::Vector, |signature| signature.returns)
+    }
 }

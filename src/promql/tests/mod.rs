@@ -1,0 +1,6 @@
+//! The engine through its door: scripts in Prometheus' test language, and a second opinion on random queries.
+
+pub(crate) mod memory;
+mod random;
+mod script;
+mod slow;
