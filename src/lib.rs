@@ -5,5 +5,6 @@
 
 pub mod model;
 pub mod store;
+pub mod ha;
 pub mod promql;
 pub mod rules;

@@ -1,0 +1,381 @@
+//! The properties of docs/dedup.md, on pairs and triples of replicas as they fail in practice.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Column, Sample, Span, TimeRange, Timestamp};
+
+/// Small, seeded, the same everywhere: proptest shrinks the seed's scenario, not each number.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound.max(1)
+    }
+
+    fn of<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// Replicas that scrape one target: random phases, misses, outages, jitter, clocks apart.
+struct Scene {
+    interval: i64,
+    jitter: i64,
+    lanes: Vec<Column>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Faults {
+    /// Clocks may be apart by up to this many milliseconds.
+    skew: i64,
+    /// Failed scrapes leave stale markers, and the target itself goes away at times.
+    markers: bool,
+    /// The first lane misses nothing.
+    healthy_top: bool,
+    /// Lanes may start late and stop early.
+    ends: bool,
+}
+
+fn scene(seed: u64, lanes: usize, faults: Faults) -> Scene {
+    let mut random = Random(seed);
+    random.below(2);
+    let interval = random.of(&[5_000, 10_000, 15_000, 30_000, 60_000]);
+    let rows = 20 + random.below(180) as i64;
+    let jitter = random.of(&[0, 5, 20]);
+    let gone = random.below(rows as u64 * 2) as i64..random.below(rows as u64 * 2) as i64;
+    let lanes = (0..lanes)
+        .map(|lane| {
+            let healthy = faults.healthy_top && lane == 0;
+            let phase = random.below(interval as u64) as i64;
+            let skew = random.below(2 * faults.skew as u64 + 1) as i64 - faults.skew;
+            let (miss, burst) = (random.of(&[0, 0, 2, 10, 30]), random.of(&[0, 0, 2, 20]));
+            let (mut down, mut column, mut was_up) = (0, Column::default(), false);
+            let alive = match faults.ends && !healthy && random.chance(30) {
+                true => random.below(rows as u64) as i64 / 2..rows - random.below(rows as u64) as i64 / 2,
+                false => 0..rows,
+            };
+            for row in alive {
+                if down > 0 {
+                    down -= 1;
+                } else if !healthy && random.below(1000) < burst {
+                    down = 1 + random.below(60) as i64;
+                }
+                let missed = !healthy && (down > 0 || random.chance(miss));
+                let instant = 10_000_000 + phase + row * interval + random.below(jitter as u64 + 1) as i64;
+                let at = Timestamp::from_millis(instant + skew);
+                // One thing is counted, at a tenth of a second's grain; it never resets.
+                let value = (instant / 100) as f64;
+                if faults.markers && (missed || gone.contains(&row)) {
+                    if was_up {
+                        column.push(Sample::stale(at));
+                    }
+                    was_up = false;
+                } else if !missed {
+                    column.push(Sample { at, value });
+                    was_up = true;
+                }
+            }
+            column
+        })
+        .collect();
+    Scene { interval, jitter, lanes }
+}
+
+fn rules() -> MergeRules {
+    MergeRules { settled: true, ..MergeRules::default() }
+}
+
+fn merged(lanes: &[Column], rules: &MergeRules) -> Column {
+    let mut into = Column::default();
+    merge(&lanes.iter().collect::<Vec<_>>(), rules, &mut into);
+    assert!(into.at.is_sorted_by(|a, b| a < b), "rows rise in time");
+    into
+}
+
+fn rows(column: &Column) -> Vec<(i64, u64)> {
+    column.at.iter().zip(&column.values).map(|(at, value)| (at.as_millis(), value.to_bits())).collect()
+}
+
+fn real_times(column: &Column) -> Vec<i64> {
+    (0..column.len()).filter(|row| !lane::is_marker(column, *row)).map(|row| column.at[row].as_millis()).collect()
+}
+
+/// P1, P6, P7 for one order of the lanes.
+#[track_caller]
+fn check_coverage(scene: &Scene, lanes: &[Column]) {
+    let out = merged(lanes, &rules());
+    let inputs: Vec<_> = lanes.iter().flat_map(rows).collect();
+    assert!(rows(&out).iter().all(|row| inputs.contains(row)), "P1: nothing is made up");
+    let lane_of = |at: i64| lanes.iter().position(|lane| lane.at.contains(&Timestamp::from_millis(at)));
+    let (interval, slack) = (scene.interval, 2 * scene.jitter + scene.interval / 50);
+    // Rows whose lane has seen enough to know the interval: the first two distances of a lane may mislead it.
+    let all: Vec<(i64, Span)> = lanes
+        .iter()
+        .flat_map(|lane| {
+            let marked = Lane::annotated(lane, &rules());
+            (0..lane.len()).map(|row| (lane.at[row].as_millis(), marked.mark(row).interval)).collect::<Vec<_>>()
+        })
+        .collect();
+    let knows = |at: &i64| all.iter().any(|(row, known)| row == at && known.as_millis() <= interval + slack);
+    let times = real_times(&out);
+    for pair in times.windows(2).skip(20) {
+        let (from, to) = (pair[0], pair[1]);
+        if (to - from) * 2 > interval * 3 + slack {
+            let (from, to) = (from + interval / 2 + slack, to - interval / 2 - slack);
+            let missed = all.iter().find(|(at, _)| (from..=to).contains(at) && knows(at));
+            assert_eq!(missed, None, "P6: a row in the hole {pair:?}, interval {interval}");
+        }
+        if lane_of(from) != lane_of(to) {
+            assert!((to - from) * 2 >= interval - slack, "P7: {pair:?} stand too close, interval {interval}");
+        }
+    }
+}
+
+/// Takes away what the door drops when the lanes' rows arrive in a random order that keeps each lane's own.
+fn through_the_door(lanes: &[Column], random: &mut Random, rules: &MergeRules) -> Vec<Vec<bool>> {
+    let mut kept: Vec<Vec<bool>> = lanes.iter().map(|lane| vec![true; lane.len()]).collect();
+    let mut next = vec![0; lanes.len()];
+    let (mut top, mut lower) = (TopGate::new(rules), vec![LowerGate::new(); lanes.len()]);
+    let mut pending: Vec<(usize, usize, Span)> = Vec::new();
+    let (bias, lag) = (random.of(&[10, 50, 90]), random.of(&[0_usize, 0, 20]));
+    while next.iter().zip(lanes).any(|(next, lane)| *next < lane.len()) {
+        let behind = next[0] + lag < next.get(1).copied().unwrap_or(0);
+        let mut number = if behind || random.chance(bias) { 0 } else { random.below(lanes.len() as u64) as usize };
+        while next[number] == lanes[number].len() {
+            number = (number + 1) % lanes.len();
+        }
+        if random.below(200) == 0 {
+            // A restart: the door forgets.
+            (top, lower) = (TopGate::after_restart(), vec![LowerGate::after_restart(); lanes.len()]);
+            pending.clear();
+        }
+        let row = next[number];
+        next[number] += 1;
+        let (at, is_marker) = (lanes[number].at[row], lane::is_marker(&lanes[number], row));
+        if number == 0 {
+            top.push(at, is_marker, rules);
+            pending.retain(|(number, row, interval)| {
+                let covered = top.covers(lanes[*number].at[*row], *interval);
+                kept[*number][*row] &= !covered;
+                !covered
+            });
+            continue;
+        }
+        match lower[number].admit(at, is_marker, &top, rules) {
+            Admission::Covered => kept[number][row] = false,
+            Admission::Pending => pending.push((number, row, lower[number].interval().expect("known if pending"))),
+            Admission::Keep => {}
+        }
+    }
+    kept
+}
+
+/// A lane without the rows that were dropped, its marks kept.
+fn thinned(rows: &Column, runs: &Lane<'_>, kept: &[bool]) -> (Column, Vec<Run>) {
+    let (mut column, mut marks) = (Column::default(), Vec::new());
+    for (row, at) in rows.at.iter().enumerate().filter(|(row, _)| kept[*row]) {
+        marks.push(Run { first: column.len(), mark: runs.mark(row) });
+        column.push(Sample { at: *at, value: rows.values[row] });
+    }
+    (column, marks)
+}
+
+const MARKERS: Faults = Faults { skew: 0, markers: true, healthy_top: false, ends: true };
+const PLAIN: Faults = Faults { skew: 0, markers: false, healthy_top: false, ends: true };
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_hole_is_left_that_a_replica_could_fill(seed: u64, lanes in 2..4_usize) {
+        let mut scene = scene(seed, lanes, PLAIN);
+        let columns = std::mem::take(&mut scene.lanes);
+        check_coverage(&scene, &columns);
+        // P13: another rank gives other rows, and the same promises.
+        let reversed: Vec<Column> = columns.into_iter().rev().collect();
+        check_coverage(&scene, &reversed);
+    }
+
+    #[test]
+    fn what_the_door_drops_changes_nothing_in_any_order(seed: u64, lanes in 2..4_usize, markers: bool) {
+        // P2, P3, P12.
+        let scene = scene(seed, lanes, if markers { MARKERS } else { PLAIN });
+        let rules = rules();
+        let whole: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
+        let mut random = Random(seed ^ 0x5eed);
+        let mut expected = Column::default();
+        merge_annotated(&whole, &rules, &mut expected);
+        for _ in 0..3 {
+            let kept = through_the_door(&scene.lanes, &mut random, &rules);
+            let thin: Vec<_> = whole.iter().zip(&kept).map(|(lane, kept)| thinned(lane.rows, lane, kept)).collect();
+            let thin: Vec<_> = thin.iter().map(|(rows, runs)| Lane { rows, runs: runs.clone() }).collect();
+            let mut out = Column::default();
+            merge_annotated(&thin, &rules, &mut out);
+            prop_assert_eq!(rows(&out), rows(&expected));
+        }
+    }
+
+    #[test]
+    fn what_a_merge_of_parts_leaves_out_changes_nothing(seed: u64, lanes in 2..4_usize, markers: bool) {
+        let scene = scene(seed, lanes, if markers { MARKERS } else { PLAIN });
+        let rules = rules();
+        let whole: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
+        let thin: Vec<(Column, Vec<Run>)> = whole[1..].iter().map(|lane| {
+            let mut rows = Column::default();
+            let runs = drop_covered(&whole[0], lane, &rules, &mut rows);
+            (rows, runs)
+        }).collect();
+        let mut lanes = vec![whole[0].clone()];
+        lanes.extend(thin.iter().map(|(rows, runs)| Lane { rows, runs: runs.clone() }));
+        let (mut out, mut expected) = (Column::default(), Column::default());
+        merge_annotated(&lanes, &rules, &mut out);
+        merge_annotated(&whole, &rules, &mut expected);
+        prop_assert_eq!(rows(&out), rows(&expected));
+    }
+
+    #[test]
+    fn lanes_thinned_by_the_door_still_cover_without_their_marks(seed: u64) {
+        let mut scene = scene(seed, 2, PLAIN);
+        let rules = rules();
+        let kept = through_the_door(&scene.lanes, &mut Random(seed ^ 0xd00b), &rules);
+        let whole: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
+        let thin: Vec<Column> =
+            whole.iter().zip(&kept).map(|(lane, kept)| thinned(lane.rows, lane, kept).0).collect();
+        scene.lanes.clear();
+        check_coverage(&scene, &thin);
+    }
+
+    #[test]
+    fn a_window_shows_what_the_whole_shows_there(
+        seed: u64, lanes in 2..4_usize, from in 0..100_u64, length in 0..60_u64, settled: bool, counter: bool,
+    ) {
+        // P4.
+        let scene = scene(seed, lanes, Faults { skew: 20_000, ..MARKERS });
+        let rules = MergeRules { settled, counter, ..rules() };
+        let whole = merged(&scene.lanes, &rules);
+        let (Some(first), Some(last)) = (whole.at.first(), whole.at.last()) else { return Ok(()) };
+        let span = (*last - *first).as_millis();
+        let start = *first + Span::from_millis(span * from as i64 / 100);
+        let range = TimeRange::new(start, start + Span::from_millis(span * length as i64 / 100)).unwrap();
+        let clip = |column: &Column| -> Vec<(i64, u64)> {
+            let rows = rows(column);
+            rows.into_iter().filter(|(at, _)| range.contains(Timestamp::from_millis(*at))).collect()
+        };
+        let parts: Vec<Column> = scene.lanes.iter().map(|lane| {
+            let from = lane.at.partition_point(|at| *at < range.start() - CONTEXT_SPAN).saturating_sub(CONTEXT_ROWS);
+            let to = lane.at.partition_point(|at| *at <= range.end() + CONTEXT_SPAN) + CONTEXT_ROWS;
+            let mut part = Column::default();
+            (from..to.min(lane.len())).for_each(|row| part.push(Sample { at: lane.at[row], value: lane.values[row] }));
+            part
+        }).collect();
+        prop_assert_eq!(clip(&merged(&parts, &rules)), clip(&whole));
+    }
+
+    #[test]
+    fn a_healthy_top_lane_is_the_series(seed: u64, settled: bool) {
+        // P5, and of such a pair nothing but the ends of the second lane is kept.
+        let scene = scene(seed, 3, Faults { healthy_top: true, ..PLAIN });
+        let [whole, lower] = [0, 1].map(|lane| Lane::annotated(&scene.lanes[lane], &rules()));
+        let mut kept = Column::default();
+        drop_covered(&whole, &lower, &rules(), &mut kept);
+        let ends = [scene.lanes[0].at[0], scene.lanes[0].at[scene.lanes[0].len() - 1]];
+        prop_assert!(kept.at.iter().all(|at| *at < ends[0] || ends[1] <= *at || lower.rows.at.len() < 4));
+        let out = merged(&scene.lanes, &MergeRules { settled, ..rules() });
+        let top = &scene.lanes[0];
+        let inside: Vec<_> = rows(&out)
+            .into_iter()
+            .filter(|(at, _)| *at >= top.at[0].as_millis() && *at <= top.at[top.len() - 1].as_millis())
+            .collect();
+        prop_assert_eq!(inside, rows(top));
+    }
+
+    #[test]
+    fn the_short_way_of_a_healthy_pair_is_the_long_way(seed: u64, settled: bool, lanes in 2..4_usize) {
+        let scene = scene(seed, lanes, Faults { healthy_top: true, ..MARKERS });
+        let rules = MergeRules { settled, ..rules() };
+        let marked: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
+        let mut chosen = select::select(&marked, &rules, |_, _| {});
+        stale::add_markers(&marked, &mut chosen, |_, _| {});
+        let expected: Vec<_> = chosen.iter().map(|pick| pick.at).collect();
+        prop_assert_eq!(merged(&scene.lanes, &rules).at, expected);
+    }
+
+    #[test]
+    fn clocks_apart_never_fake_a_reset(seed: u64, lanes in 2..4_usize, settled: bool, markers: bool) {
+        // P8.
+        let faults = Faults { skew: CLOCKS_APART_MAX.as_millis() / 2, markers, ..PLAIN };
+        let scene = scene(seed, lanes, faults);
+        for lanes in [scene.lanes.clone(), scene.lanes.into_iter().rev().collect()] {
+            let out = merged(&lanes, &MergeRules { counter: true, settled, ..rules() });
+            let values: Vec<f64> = out.floats().filter(|sample| !sample.is_stale()).map(|sample| sample.value).collect();
+            prop_assert!(values.is_sorted(), "the counter falls");
+        }
+    }
+
+    #[test]
+    fn the_last_replica_ends_the_series(seed: u64) {
+        // P10: where every lane has been stale for 1.6 intervals the series is, and where one lives it does.
+        let scene = scene(seed, 2, Faults { ends: false, ..MARKERS });
+        let out = merged(&scene.lanes, &rules());
+        let interval = scene.interval;
+        let lives = |column: &Column, at: i64, lookback: i64| {
+            let row = column.at.partition_point(|row| row.as_millis() <= at).checked_sub(1);
+            row.is_some_and(|row| !lane::is_marker(column, row) && at - column.at[row].as_millis() < lookback)
+        };
+        let marked: Vec<_> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules())).collect();
+        let misled = |at: i64| marked.iter().any(|lane| {
+            let row = lane.rows.at.partition_point(|row| row.as_millis() <= at).checked_sub(1);
+            row.is_some_and(|row| lane.mark(row).interval.as_millis() > interval * 6 / 5)
+        });
+        let any_lives = |at: i64, lookback| scene.lanes.iter().any(|lane| lives(lane, at, lookback));
+        let Some(first) = out.at.first() else { return Ok(()) };
+        // A replica whose rows just stop has crashed: then the other one's marker is the last word, and rightly so.
+        let crash = scene.lanes.iter().filter_map(|lane| lane.at.last()).min().map_or(0, |at| at.as_millis());
+        for probe in 30..600 {
+            let at = first.as_millis() + probe * interval / 3;
+            if at > crash - 2 * interval {
+                break;
+            }
+            let back = [0, interval / 2, interval, interval * 8 / 5];
+            if lives(&out, at, 300_000) {
+                let lived = back.iter().any(|back| any_lives(at - back, 300_000) || misled(at - back));
+                prop_assert!(lived, "lives at {at} after all replicas ended");
+            } else {
+                // The newest row of all may be one that stood too close to another lane's: half an interval less.
+                let lookback = 300_000 - interval * 51 / 100;
+                let lived = any_lives(at, lookback) && any_lives(at - interval * 51 / 100, lookback);
+                // The first two distances of a lane may mislead it about the interval.
+                prop_assert!(!lived || misled(at) || misled(at + interval), "ended at {at} although a replica lives, interval {interval}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_series_of_a_scrape_take_one_lane(seed: u64) {
+        // P11: what is chosen follows from times alone.
+        let scene = scene(seed, 3, PLAIN);
+        let mut other = scene.lanes.clone();
+        other.iter_mut().for_each(|lane| lane.values.iter_mut().for_each(|value| *value = -*value));
+        prop_assert_eq!(merged(&scene.lanes, &rules()).at, merged(&other, &rules()).at);
+    }
+
+    #[test]
+    fn explain_says_what_merge_does(seed: u64, lanes in 1..4_usize, counter: bool, settled: bool) {
+        let scene = scene(seed, lanes, Faults { skew: 20_000, ..MARKERS });
+        let rules = MergeRules { counter, settled, ..rules() };
+        let marked: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
+        let explained = explain(&marked, &rules);
+        prop_assert_eq!(explained.len(), scene.lanes.iter().map(Column::len).sum::<usize>(), "each row once");
+        let out: Vec<_> = explained.iter().filter(|row| row.verdict.is_in()).map(|row| row.at).collect();
+        prop_assert_eq!(out, merged(&scene.lanes, &rules).at);
+    }
+}
+
+mod golden;
+mod model;
