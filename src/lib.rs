@@ -6,5 +6,6 @@
 pub mod model;
 pub mod store;
 pub mod ha;
+pub mod tsdb;
 pub mod promql;
 pub mod rules;

@@ -1,0 +1,389 @@
+//! What happens to the head while nobody waits: it is frozen, written to parts, and its log is dropped.
+//!
+//! The order of a spill is the whole safety argument: log cut and rows frozen under one gate; parts written, synced and
+//! named; one catalogue batch that names them, raises the log floor and catalogues new series; the view swapped; and
+//! only then old segments removed. A crash between any two steps leaves either the old state or the new one, and some
+//! files that the next start removes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange, Timestamp};
+use crate::store::StoreError;
+
+use super::catalogue::{Change, Durability, KeyValue, keys};
+use super::head::{Frozen, Lanes};
+use super::log::segment;
+use super::part::{self, Level, Part, PartWriter};
+use super::resolve::Resolver;
+use super::resolve::registry::Series;
+use super::rows;
+use super::settings::FsyncPolicy;
+use super::status::{Maintained, Status};
+use super::store::{Deletion, Store, View, Work};
+
+/// Rows of one chunk in a part from the head.
+pub(super) const SPILL_CHUNK_ROWS: usize = 480;
+/// Rounds to let pass after a failed merge: it reads and writes much, and its cause seldom goes within seconds.
+const ROUNDS_AFTER_FAILED_MERGE: u32 = 60;
+/// New series of one batch of the catalogue.
+const SERIES_BATCH: usize = 10_000;
+
+/// The first and last instant of a UTC day.
+pub(super) fn day_range(day: i64) -> TimeRange {
+    let start = Timestamp::from_millis(day.saturating_mul(Span::DAY.as_millis()));
+    TimeRange::new(start, start + (Span::DAY - Span::from_millis(1))).expect("a day has a length")
+}
+
+impl Store {
+    /// One round of maintenance.
+    pub(super) fn maintain(&self, now: Timestamp) -> Result<Maintained, StoreError> {
+        let mut work = self.work.lock();
+        let mut done = Maintained::default();
+        if self.closed.load(Ordering::SeqCst) {
+            return Ok(done);
+        }
+        let synced = self.sync_log_if_due(now);
+        let named = self.catalogue_new_series();
+        let due = self.view.load().frozen.is_some() || self.is_spill_due(now);
+        let spilled = if due { self.spill(&mut work) } else { Ok((0, 0)) };
+        // Whatever has failed so far: where the disk is full, only retention makes room.
+        let retired = self.retire(now);
+        synced?;
+        named?;
+        (done.spilled, done.forgotten) = spilled?;
+        done.retired = retired?;
+        if work.rounds_without_merge > 0 {
+            work.rounds_without_merge -= 1;
+        } else {
+            let merged = self.merge_one(&mut work, now);
+            done.merged = merged.inspect_err(|_| work.rounds_without_merge = ROUNDS_AFTER_FAILED_MERGE)?;
+        }
+        self.show(done);
+        Ok(done)
+    }
+
+    /// Spills the head, then merges and seals every day as if it were over.
+    pub(super) fn settle(&self) -> Result<Maintained, StoreError> {
+        let mut work = self.work.lock();
+        let mut done = Maintained::default();
+        if self.closed.load(Ordering::SeqCst) {
+            return Ok(done);
+        }
+        (done.spilled, done.forgotten) = self.spill(&mut work)?;
+        loop {
+            match self.merge_one(&mut work, Timestamp::MAX)? {
+                0 => break,
+                merged => done.merged += merged,
+            }
+        }
+        self.show(done);
+        Ok(done)
+    }
+
+    /// Takes new series into the catalogue, durably. Until then each segment of the log that uses one has to name it;
+    /// so this happens every round, or a burst of new series would be named again in each of many segments.
+    fn catalogue_new_series(&self) -> Result<(), StoreError> {
+        if !self.resolver.registry.read().has_fresh() {
+            return Ok(());
+        }
+        let (fresh, changes) = catalogue_names(&*self.catalogue, &self.resolver)?;
+        self.catalogue.write(&changes, Durability::Synced)?;
+        self.resolver.registry.write().catalogued(&fresh);
+        Ok(())
+    }
+
+    /// Syncs the log where the policy is an interval and it has passed, or the clock was set back.
+    pub(super) fn sync_log_if_due(&self, now: Timestamp) -> Result<(), StoreError> {
+        let FsyncPolicy::Interval(interval) = self.settings.fsync else { return Ok(()) };
+        let since = now - Timestamp::from_millis(self.log_synced_at.load(Ordering::Relaxed));
+        if (Span::ZERO..interval).contains(&since) {
+            return Ok(());
+        }
+        self.log.sync()?;
+        self.log_synced_at.store(now.as_millis(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_spill_due(&self, now: Timestamp) -> bool {
+        let since = Timestamp::from_millis(self.head_since.load(Ordering::Relaxed));
+        self.head.rows() > 0
+            && (now - since >= self.settings.spill_age
+                || self.head.bytes() >= self.settings.head_bytes_budget
+                || self.log.is_doubtful())
+    }
+
+    /// Moves the head into parts; tells how many, and how many idle series left memory.
+    pub(super) fn spill(&self, work: &mut Work) -> Result<(usize, usize), StoreError> {
+        let mut forgotten = 0;
+        if self.view.load().frozen.is_none() {
+            forgotten = self.freeze(work);
+        }
+        let view = self.view.load_full();
+        let Some(frozen) = &view.frozen else { return Ok((0, 0)) };
+        // Parts that were written and could not be named are named now, not written again.
+        let parts = match work.unnamed_spill.take() {
+            Some(parts) => parts,
+            None => self.write_frozen(work, frozen)?,
+        };
+        let fresh = match self.commit_spill(work, &parts) {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                // A failed write says nothing about what a restart will find: the manifest may name these parts, and the
+                // log may be superfluous. They stay until a write succeeds.
+                work.unnamed_spill = Some(parts);
+                return Err(error);
+            }
+        };
+        let spilled = parts.len();
+        self.change_view(|view| {
+            view.parts.extend(parts.into_iter().map(Arc::new));
+            view.frozen = None;
+        });
+        self.resolver.registry.write().catalogued(&fresh);
+        for number in work.log_floor..work.frozen_floor {
+            self.disk.remove(&segment::path(&self.log_directory(), number)).map_err(StoreError::io("remove log"))?;
+        }
+        work.log_floor = work.frozen_floor;
+        self.metrics.spilled.inc_by(spilled as u64);
+        Ok((spilled, forgotten))
+    }
+
+    /// Writes a part for each day of the frozen head. Nobody has heard of them when this returns.
+    fn write_frozen(&self, work: &mut Work, frozen: &Frozen) -> Result<Vec<Part>, StoreError> {
+        let mut parts = Vec::new();
+        let mut write = || -> Result<(), StoreError> {
+            for (day, ids) in days_of(frozen) {
+                parts.extend(self.write_day(work, frozen, day, &ids)?);
+            }
+            Ok(())
+        };
+        if let Err(error) = write() {
+            // The rows stay frozen and are written again next time; leftover files would only take room.
+            self.remove_attempt(work.next_part - 1);
+            parts.iter().for_each(|part| drop(self.disk.remove(part.path())));
+            return Err(error);
+        }
+        Ok(parts)
+    }
+
+    /// Cuts the log and takes the head's rows aside. Appends wait for this moment, reads do not.
+    fn freeze(&self, work: &mut Work) -> usize {
+        let _no_append = self.gate.write();
+        work.frozen_floor = self.log.cut();
+        self.head_since.store(i64::MAX, Ordering::Relaxed);
+        let mut frozen = None;
+        self.head.freeze(|rows| {
+            let rows = Arc::new(rows);
+            frozen = Some(rows.clone());
+            self.change_view(|view| view.frozen = Some(rows));
+        });
+        // Series without a row since the freeze before this one leave memory; the catalogue knows them.
+        let frozen = frozen.expect("freeze publishes once");
+        self.resolver.forget(|id| frozen.overlaps(id, TimeRange::ALL))
+    }
+
+    /// One part with the rows of one day.
+    fn write_day(&self, work: &mut Work, frozen: &Frozen, day: i64, ids: &[u32]) -> Result<Option<Part>, StoreError> {
+        let number = work.next_part;
+        work.next_part += 1;
+        let mut series: Vec<(Labels, u32, u32)> = Vec::with_capacity(ids.len());
+        let groups = {
+            let registry = self.resolver.registry.read();
+            for id in ids {
+                let known = registry.get(*id).expect("a series with rows in the head stays in memory");
+                series.push((known.labels.clone(), *id, known.group));
+            }
+            registry.groups.all().to_vec()
+        };
+        series.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        let directory = self.parts_directory();
+        let mut part = PartWriter::create(&self.disk, &directory, number, day, Level::Spilled, Vec::new())?;
+        for (labels, id, group) in series {
+            let lanes = tidy_lanes_of(frozen, id, day_range(day));
+            part.add(id, group, &labels, &lanes, SPILL_CHUNK_ROWS)?;
+        }
+        part.finish(&groups)?.map(|path| self.open_own(&path)).transpose()
+    }
+
+    /// Removes what is left of a part that could not be finished.
+    pub(super) fn remove_attempt(&self, number: u64) {
+        // Best effort: the next start removes it all the same.
+        drop(self.disk.remove(&part::temporary_path(&self.parts_directory(), number)));
+    }
+
+    /// Opens a part that was just written.
+    pub(super) fn open_own(&self, path: &std::path::Path) -> Result<Part, StoreError> {
+        Part::open(path).map_err(|error| match error {
+            part::OpenError::Newer(error) | part::OpenError::Damaged(error) | part::OpenError::Io(error) => error,
+            part::OpenError::Missing => StoreError::Corrupt {
+                file: path.to_path_buf(),
+                offset: 0,
+                found: "no file where one was just written".into(),
+            },
+        })
+    }
+
+    /// The one step that makes the written parts count and their log superfluous. Tells which series are catalogued
+    /// with it.
+    fn commit_spill(&self, work: &Work, parts: &[Part]) -> Result<Vec<u32>, StoreError> {
+        let (fresh, mut changes) = catalogue_names(&*self.catalogue, &self.resolver)?;
+        changes.push(Change::Put(keys::NEXT_PART.to_vec(), keys::encode_number(work.next_part)));
+        changes.push(Change::Put(keys::LOG_FLOOR.to_vec(), keys::encode_number(work.frozen_floor)));
+        changes.extend(parts.iter().map(|part| Change::Put(keys::numbered(keys::PARTS, part.number()), Vec::new())));
+        self.catalogue.write(&changes, Durability::Synced)?;
+        Ok(fresh)
+    }
+
+    /// Deletes by spilling the head and remembering which rows of which parts are meant: later rows are not.
+    pub(super) fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<(), StoreError> {
+        let mut work = self.work.lock();
+        self.spill(&mut work)?;
+        if self.head.rows() > 0 {
+            self.spill(&mut work)?;
+        }
+        let view = self.view.load_full();
+        let mut ids = roaring::RoaringBitmap::new();
+        for part in view.parts.iter().filter(|part| part.range().overlaps(range)) {
+            let found = part.find(&super::index::evaluate(&**part, matchers)?)?;
+            ids.extend(found.into_iter().map(|(series, _)| series.id));
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let deletion = Deletion { number: work.next_deletion, last_part: work.next_part.saturating_sub(1), ids, range };
+        let row = Change::Put(keys::numbered(keys::DELETIONS, deletion.number), deletion.encode());
+        self.catalogue.write(&[row], Durability::Synced)?;
+        work.next_deletion += 1;
+        self.change_view(|view| Arc::make_mut(&mut view.deletions).push(deletion));
+        Ok(())
+    }
+
+    /// Replaces the view. Only one thread at a time does this: the one that holds `work`.
+    pub(super) fn change_view(&self, change: impl FnOnce(&mut View)) {
+        let mut view = View::clone(&self.view.load());
+        change(&mut view);
+        view.parts.sort_by_key(|part| part.number());
+        self.view.store(Arc::new(view));
+    }
+
+    pub(super) fn log_directory(&self) -> PathBuf {
+        self.settings.data.join("log")
+    }
+
+    pub(super) fn parts_directory(&self) -> PathBuf {
+        self.settings.data.join("parts")
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let view = self.view.load();
+        let segments = segment::list(&self.log_directory()).unwrap_or_default();
+        let sizes = segments.iter().filter_map(|number| segment::path(&self.log_directory(), *number).metadata().ok());
+        Status {
+            series: self.resolver.registry.read().len(),
+            aliases: self.resolver.alias_count(),
+            head_rows: self.head.rows() + view.frozen.as_ref().map_or(0, |frozen| frozen.rows()),
+            head_bytes: self.head.bytes(),
+            parts: view.parts.len(),
+            part_rows: view.parts.iter().map(|part| part.meta().rows).sum(),
+            part_bytes: view.parts.iter().map(|part| part.bytes()).sum(),
+            log_segments: segments.len(),
+            log_bytes: sizes.map(|file| file.len()).sum(),
+            oldest: view.parts.iter().map(|part| part.range().start()).min(),
+            newest: self.newest(&view),
+            recovered: self.recovered.clone(),
+        }
+    }
+
+    /// The newest sample ever seen, as far as known.
+    pub(super) fn newest(&self, view: &View) -> Option<Timestamp> {
+        view.parts.iter().map(|part| part.range().end()).chain(self.head.newest()).max()
+    }
+
+    fn show(&self, done: Maintained) {
+        let status = self.status();
+        self.metrics.merged.inc_by(done.merged as u64);
+        self.metrics.retired.inc_by(done.retired as u64);
+        self.metrics.series.set(status.series as u64);
+        self.metrics.head_bytes.set(status.head_bytes as u64);
+        self.metrics.parts.set(status.parts as u64);
+        self.metrics.part_bytes.set(status.part_bytes);
+        self.metrics.log_bytes.set(status.log_bytes);
+    }
+}
+
+/// Writes the series that the catalogue does not hold, and tells their ids; with them come the rows that belong into the
+/// synced batch that follows: HA groups, and the id of the next series.
+///
+/// Series go first and in pieces: alone they do no harm, and the synced batch covers them, since the catalogue keeps the
+/// order of writes.
+pub(super) fn catalogue_names(
+    catalogue: &dyn KeyValue,
+    resolver: &Resolver,
+) -> Result<(Vec<u32>, Vec<Change>), StoreError> {
+    let registry = resolver.registry.read();
+    let fresh: Vec<(u32, Series)> = registry.fresh();
+    let groups = registry.groups.all().to_vec();
+    let next_id = u64::from(registry.next_id());
+    drop(registry);
+    for piece in fresh.chunks(SERIES_BATCH) {
+        catalogue.write(&series_rows(catalogue, piece)?, Durability::Buffered)?;
+    }
+    let mut changes = vec![Change::Put(keys::NEXT_SERIES.to_vec(), keys::encode_number(next_id))];
+    for (number, group) in groups.iter().enumerate() {
+        let names = std::iter::once(&group.cluster).chain(&group.replicas).map(String::as_str);
+        changes.push(Change::Put(keys::numbered(keys::GROUPS, number as u64), keys::encode_texts(names)));
+    }
+    Ok((fresh.into_iter().map(|(id, _)| id).collect(), changes))
+}
+
+/// The rows that name series, and lead to them.
+fn series_rows(catalogue: &dyn KeyValue, fresh: &[(u32, Series)]) -> Result<Vec<Change>, StoreError> {
+    let mut changes = Vec::with_capacity(2 * fresh.len());
+    let mut by_labels: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
+    for (id, series) in fresh {
+        changes.push(Change::Put(keys::series(*id), keys::encode_series(series.group, &series.labels)));
+        let row = keys::by_labels(&series.labels);
+        // Nearly always the only one: two label sets would have to share 128 bits of hash.
+        let mut ids = match by_labels.remove(&row) {
+            Some(ids) => ids,
+            None => catalogue.get(&row)?.as_deref().and_then(keys::decode_ids).unwrap_or_default(),
+        };
+        if !ids.contains(id) {
+            ids.push(*id);
+        }
+        by_labels.insert(row, ids);
+    }
+    changes.extend(by_labels.into_iter().map(|(row, ids)| Change::Put(row, keys::encode_ids(&ids))));
+    Ok(changes)
+}
+
+/// Which series have rows on which day.
+fn days_of(frozen: &Frozen) -> BTreeMap<i64, Vec<u32>> {
+    let mut days: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (id, range) in frozen.series() {
+        if range.start().day() == range.end().day() {
+            days.entry(range.start().day()).or_default().push(id);
+            continue;
+        }
+        let mut lanes = Lanes::new();
+        frozen.read(id, range, &mut lanes);
+        let mut own: Vec<i64> = lanes.iter().flat_map(|(_, column)| column.at.iter().map(|at| at.day())).collect();
+        own.sort_unstable();
+        own.dedup();
+        own.into_iter().for_each(|day| days.entry(day).or_default().push(id));
+    }
+    days
+}
+
+fn tidy_lanes_of(frozen: &Frozen, id: u32, range: TimeRange) -> Vec<(Lane, Column)> {
+    let mut lanes = Lanes::new();
+    frozen.read(id, range, &mut lanes);
+    for (_, column) in &mut lanes {
+        rows::tidy(column);
+        rows::clip(column, range);
+    }
+    lanes
+}

@@ -1,0 +1,208 @@
+//! Keeps samples: resolve, log, head, parts, index, catalogue, merge, retention, recovery.
+//!
+//! ```text
+//! append  = resolve -> admit -> log (group commit, fsync) -> head      durable, then visible
+//! select  = head + frozen head + parts -> lanes -> ha::merge
+//! maintain: head -> parts of a UTC day -> merged -> sealed -> retired
+//! ```
+//!
+//! A row is in the log until it is in a part that the manifest names; both happen in one step, and only then does its
+//! log segment go. Whatever order rows come in, and however often, a lane is a set with one row for each instant
+//! ([`rows`]): that is why replay, retry and merge need no bookkeeping of what was already seen.
+//!
+//! Not here: what samples mean (lookback, staleness, offset belong to `promql`), HTTP, and the time of day, which comes
+//! in as an argument.
+//!
+//! Invariants: acknowledged means logged under the chosen fsync policy; visible means acknowledged; an id stands for
+//! one set of labels for ever; a file is never changed once the manifest names it.
+//!
+//! Read next: [`append`], the write path on one page; [`select`], the read path; [`recover`], what a start does.
+
+pub mod settings;
+pub mod status;
+mod metrics;
+mod append;
+mod select;
+mod maintain;
+mod retention;
+mod merge;
+mod recover;
+mod store;
+mod resolve;
+mod log;
+mod head;
+mod part;
+mod index;
+pub mod catalogue;
+pub mod chunk;
+mod beside;
+mod rows;
+mod files;
+mod bytes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::model::{Labels, Matcher, TimeRange, Timestamp};
+use crate::store::{
+    Appended, DeleteSeries, ExemplarSeries, Journal, JournalChange, JournalEntry, LaneView, MetricMetadata, SampleSink,
+    SampleSource, SeriesBatch, SeriesSet, StoreError,
+};
+
+use catalogue::{Change, Durability, KeyValue, keys};
+use store::Store;
+
+pub use metrics::Metrics;
+pub use settings::{FsyncPolicy, Settings};
+pub use status::{Maintained, Progress, Recovered, Status};
+
+/// An open store. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Tsdb {
+    store: Arc<Store>,
+}
+
+impl Tsdb {
+    /// Locks the data directory and recovers what it holds; makes it where there is none. `progress` can be read by
+    /// other threads meanwhile.
+    ///
+    /// # Errors
+    /// Where another process holds the directory, where a newer program wrote it, or where the system refuses.
+    /// Damage is no error: it is reported in [`Status::recovered`], and the rest is served.
+    pub fn open(
+        settings: Settings,
+        catalogue: Box<dyn KeyValue>,
+        metrics: Metrics,
+        now: Timestamp,
+        progress: &Progress,
+    ) -> Result<Tsdb, StoreError> {
+        recover::open(settings, catalogue, metrics, files::Disk::default(), now, progress)
+            .map(|store| Tsdb { store: Arc::new(store) })
+    }
+
+    /// Spills, merges and retires what is due. To be called every few seconds, from a thread of its own; never in the
+    /// way of appends or reads but for the moment of a freeze.
+    ///
+    /// # Errors
+    /// Where a part or the catalogue cannot be written. Nothing is lost by that; the next round tries again.
+    pub fn maintain(&self, now: Timestamp) -> Result<Maintained, StoreError> {
+        let done = self.store.maintain(now);
+        if done.is_err() {
+            self.store.metrics.maintain_errors.inc();
+        }
+        done
+    }
+
+    /// Brings everything into its final form at once: the head is spilled, every day merged and sealed. Afterwards
+    /// nothing that was deleted is left on disk. Takes as long as rewriting what is not final yet.
+    ///
+    /// # Errors
+    /// As [`maintain`](Self::maintain).
+    pub fn settle(&self) -> Result<Maintained, StoreError> {
+        self.store.settle()
+    }
+
+    /// Syncs the log where the policy is an interval that has passed. To be called about that often, from a thread of its
+    /// own: a round of [`maintain`](Self::maintain) may take longer.
+    ///
+    /// # Errors
+    /// Where the log cannot be synced; what it held is then spilled to parts by the next round of maintenance.
+    pub fn sync_log(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.store.sync_log_if_due(now)
+    }
+
+    /// Refuses appends from now on and makes everything durable. Reads still work. Twice is once.
+    ///
+    /// # Errors
+    /// Where the log cannot be synced.
+    pub fn close(&self) -> Result<(), StoreError> {
+        if self.store.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.store.log.close();
+        // Appends under way end first.
+        drop(self.store.gate.write());
+        let mut work = self.store.work.lock();
+        let synced = self.store.log.sync();
+        match self.store.log.is_doubtful() {
+            // The log cannot be trusted, but memory still has every row.
+            true => self.store.spill(&mut work).map(drop),
+            false => synced,
+        }
+    }
+
+    /// The store at a glance.
+    pub fn status(&self) -> Status {
+        self.store.status()
+    }
+}
+
+impl SampleSink for Tsdb {
+    fn append(&self, batch: &SeriesBatch<'_>) -> Result<Appended, StoreError> {
+        let appended = self.store.append(batch);
+        if appended.is_err() {
+            self.store.metrics.append_errors.inc();
+        }
+        appended
+    }
+
+    fn append_metadata(&self, metadata: &[(String, MetricMetadata)]) -> Result<(), StoreError> {
+        self.store.metadata.lock().add(metadata, &*self.store.catalogue)
+    }
+}
+
+impl SampleSource for Tsdb {
+    fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesSet, StoreError> {
+        self.store.seen_through(LaneView::Merged).select(matchers, range)
+    }
+
+    fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
+        self.store.seen_through(LaneView::Merged).series(matchers, range)
+    }
+
+    fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        self.store.seen_through(LaneView::Merged).label_names(matchers, range)
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        self.store.seen_through(LaneView::Merged).label_values(name, matchers, range)
+    }
+
+    fn metadata(&self, metric: Option<&str>) -> Result<Vec<(String, Vec<MetricMetadata>)>, StoreError> {
+        Ok(self.store.metadata.lock().of(metric))
+    }
+
+    fn exemplars(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<ExemplarSeries>, StoreError> {
+        self.store.seen_through(LaneView::Merged).exemplars(selectors, range)
+    }
+
+    fn with_lanes(&self, view: &LaneView) -> Option<Arc<dyn SampleSource>> {
+        Some(Arc::new(self.store.seen_through(view.clone())))
+    }
+}
+
+impl DeleteSeries for Tsdb {
+    fn delete_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<(), StoreError> {
+        self.store.delete(matchers, range)
+    }
+}
+
+impl Journal for Tsdb {
+    fn write(&self, changes: &[JournalChange]) -> Result<(), StoreError> {
+        let changes: Vec<Change> = changes
+            .iter()
+            .map(|(key, value)| {
+                let key = [keys::JOURNAL, key].concat();
+                value.clone().map_or_else(|| Change::Remove(key.clone()), |value| Change::Put(key.clone(), value))
+            })
+            .collect();
+        self.store.catalogue.write(&changes, Durability::Synced)
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<JournalEntry>, StoreError> {
+        let found = self.store.catalogue.scan(&[keys::JOURNAL, prefix].concat())?;
+        Ok(found.into_iter().map(|(key, value)| (key[1..].to_vec(), value)).collect())
+    }
+}

@@ -1,0 +1,375 @@
+//! What a start does: lock, read the manifest, open parts, replay the log.
+//!
+//! Damage never refuses a start. What cannot be read is reported with file and offset, put aside where it is a part,
+//! and passed over where it is a record; a file of a newer program's format, on the other hand, is not damage, and
+//! nothing is touched then. A catalogue that was lost is made again from the parts.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock};
+use roaring::RoaringBitmap;
+
+use crate::model::{Labels, Lane, Timestamp};
+use crate::store::StoreError;
+
+use super::beside::{Exemplars, Metadata};
+use super::catalogue::{Change, Durability, KeyValue, keys};
+use super::files::Disk;
+use super::head::Head;
+use super::log::record::{self, Entry, Run};
+use super::log::{Log, segment};
+use super::maintain::catalogue_names;
+use super::metrics::Metrics;
+use super::part::{self, OpenError, Part};
+use super::resolve::Resolver;
+use super::settings::Settings;
+use super::status::{Progress, Recovered};
+use super::store::{Deletion, Store, View, Work};
+
+/// The version of the store as a whole that this program writes, and the newest it opens.
+pub(super) const STORE_VERSION: u64 = 1;
+
+pub(super) fn open(
+    settings: Settings,
+    catalogue: Box<dyn KeyValue>,
+    metrics: Metrics,
+    disk: Disk,
+    now: Timestamp,
+    progress: &Progress,
+) -> Result<Store, StoreError> {
+    let (log_directory, parts_directory) = (settings.data.join("log"), settings.data.join("parts"));
+    for directory in [&log_directory, &parts_directory] {
+        fs::create_dir_all(directory).map_err(StoreError::io(format!("make {}", directory.display())))?;
+    }
+    let lock = lock(&settings.data)?;
+    allow_many_files();
+    disk.sync_directory(&settings.data).map_err(StoreError::io("sync data directory"))?;
+    // The entry that leads to the data may be new as well. Best effort: it may lie in a directory we cannot open.
+    drop(settings.data.canonicalize().map(|data| data.parent().map(|above| disk.sync_directory(above))));
+    let mut recovered = Recovered::default();
+    let mut work = Work { next_part: 1, next_deletion: 1, frozen_floor: 1, log_floor: 1, ..Work::default() };
+    let resolver = Resolver::new(settings.hash_seed, settings.series_max);
+
+    let fresh_catalogue = check_version(&*catalogue)?;
+    let parts = open_parts(&parts_directory, &*catalogue, fresh_catalogue, &mut recovered)?;
+    restore_names(&*catalogue, &parts.adopted, &resolver)?;
+    let adopts = fresh_catalogue || !parts.adopted.is_empty();
+    let mut parts: Vec<Arc<Part>> = parts.adopted.into_iter().chain(parts.named).collect();
+    parts.sort_by_key(|part| part.number());
+    work.next_part = number_row(&*catalogue, keys::NEXT_PART)?.unwrap_or(1);
+    work.next_part = parts.iter().map(|part| part.number() + 1).chain([work.next_part]).max().unwrap_or(1);
+    work.log_floor = number_row(&*catalogue, keys::LOG_FLOOR)?.unwrap_or(1);
+    let mut deletions = Vec::new();
+    for (key, value) in catalogue.scan(keys::DELETIONS)? {
+        deletions.extend(keys::number_of(&key).and_then(|number| Deletion::decode(number, &value)));
+    }
+    work.next_deletion = deletions.iter().map(|one| one.number + 1).max().unwrap_or(1);
+
+    let head = Head::default();
+    parts.iter().for_each(|part| head.saw(part.range().end()));
+    let next_segment = replay(&log_directory, &work, &resolver, &*catalogue, &head, progress, &mut recovered)?;
+    work.frozen_floor = work.log_floor;
+    if adopts {
+        write_adopted(&*catalogue, &parts, &resolver, &work)?;
+    }
+    let log = Log::new(log_directory, disk.clone(), next_segment, settings.fsync, settings.segment_bytes_max);
+    metrics.damages.inc_by(recovered.damages.len() as u64);
+    let head_since = if head.rows() > 0 { now.as_millis() } else { i64::MAX };
+    let metadata = Metadata::load(&*catalogue)?;
+    Ok(Store {
+        settings,
+        metrics,
+        disk,
+        catalogue,
+        resolver,
+        gate: RwLock::new(()),
+        log,
+        head,
+        head_since: AtomicI64::new(head_since),
+        log_synced_at: AtomicI64::new(now.as_millis()),
+        view: ArcSwap::from_pointee(View { parts, frozen: None, deletions: Arc::new(deletions) }),
+        work: Mutex::new(work),
+        exemplars: Mutex::new(Exemplars::default()),
+        metadata: Mutex::new(metadata),
+        recovered,
+        closed: AtomicBool::new(false),
+        _lock: lock,
+    })
+}
+
+/// Each part holds a file open, and retention may keep a part for each of many days: takes all the files that the
+/// system would give. Where it gives few, opening a part fails later with a clear error.
+fn allow_many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+/// Keeps other processes out for as long as the file is open.
+fn lock(data: &Path) -> Result<File, StoreError> {
+    let path = data.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(StoreError::io(format!("open {}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::NotReady(format!("{} is in use by another process", data.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(StoreError::io(format!("lock {}", path.display()))(error)),
+    }
+}
+
+/// Whether the catalogue is empty.
+fn check_version(catalogue: &dyn KeyValue) -> Result<bool, StoreError> {
+    match number_row(catalogue, keys::FORMAT)? {
+        None => Ok(true),
+        Some(version) if version <= STORE_VERSION => Ok(false),
+        Some(version) => Err(StoreError::Catalogue(
+            format!("the store has format {version}, and this program opens up to {STORE_VERSION}").into(),
+        )),
+    }
+}
+
+fn number_row(catalogue: &dyn KeyValue, key: &[u8]) -> Result<Option<u64>, StoreError> {
+    Ok(catalogue.get(key)?.as_deref().and_then(keys::decode_number))
+}
+
+/// The parts that a start found.
+#[derive(Default)]
+struct Parts {
+    /// Those that the manifest names.
+    named: Vec<Arc<Part>>,
+    /// Those that it does not name and that count nevertheless.
+    adopted: Vec<Arc<Part>>,
+}
+
+/// Opens the manifest's parts, adopts what the catalogue has forgotten, and removes other files.
+///
+/// The batch that names a part also raises the number of the next one. A complete part from that number on is thus one
+/// whose naming was cut short (then its rows are still in the log or in the parts it replaces, and twice is once), or
+/// one that was named by a catalogue which has lost its newest writes (then nothing else has its rows). Both are kept.
+fn open_parts(
+    directory: &Path,
+    catalogue: &dyn KeyValue,
+    fresh_catalogue: bool,
+    recovered: &mut Recovered,
+) -> Result<Parts, StoreError> {
+    let listing = fs::read_dir(directory).map_err(StoreError::io("list parts"))?;
+    let files: Vec<_> = listing
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(StoreError::io("list parts"))?;
+    let next_part = number_row(catalogue, keys::NEXT_PART)?.unwrap_or(0);
+    let on_disk: BTreeSet<u64> = files.iter().filter_map(|path| part::number_of(path)).collect();
+    let named: BTreeSet<u64> =
+        catalogue.scan(keys::PARTS)?.iter().filter_map(|(key, _)| keys::number_of(key)).collect();
+    let strange: BTreeSet<u64> = on_disk.iter().copied().filter(|n| *n >= next_part && !named.contains(n)).collect();
+    let mut parts = Parts::default();
+    for number in named.union(&strange) {
+        let path = part::path(directory, *number);
+        let is_named = named.contains(number);
+        let forget = || match is_named {
+            true => catalogue.write(&[Change::Remove(keys::numbered(keys::PARTS, *number))], Durability::Synced),
+            false => Ok(()),
+        };
+        match Part::open(&path) {
+            Ok(part) if is_named => parts.named.push(Arc::new(part)),
+            Ok(part) => parts.adopted.push(Arc::new(part)),
+            Err(OpenError::Newer(error) | OpenError::Io(error)) => return Err(error),
+            Err(OpenError::Damaged(error)) => {
+                recovered.damages.push(error.to_string());
+                put_aside(&path)?;
+                forget()?;
+            }
+            Err(OpenError::Missing) => {
+                recovered.damages.push(format!("{}: the manifest names it and it is not there", path.display()));
+                forget()?;
+            }
+        }
+    }
+    if fresh_catalogue {
+        let replaced: BTreeSet<u64> =
+            parts.adopted.iter().flat_map(|part| part.meta().replaces.iter().copied()).collect();
+        parts.adopted.retain(|part| !replaced.contains(&part.number()));
+    } else {
+        // A merge beside everything it was made of adds nothing.
+        let superfluous = |part: &Part| {
+            let replaces = &part.meta().replaces;
+            !replaces.is_empty() && replaces.iter().all(|number| named.contains(number) && on_disk.contains(number))
+        };
+        parts.adopted.retain(|part| !superfluous(part));
+    }
+    recovered.adopted_parts = parts.adopted.len() as u64;
+    let kept: BTreeSet<_> = parts.named.iter().chain(&parts.adopted).map(|part| part.path().to_path_buf()).collect();
+    for path in files.iter().filter(|path| !kept.contains(*path) && path.exists()) {
+        if path.extension().is_some_and(|extension| extension == "part" || extension == "tmp") {
+            fs::remove_file(path).map_err(StoreError::io(format!("remove {}", path.display())))?;
+            recovered.removed_parts += 1;
+        }
+    }
+    Ok(parts)
+}
+
+/// A damaged part is not deleted: somebody may still want to look at it.
+fn put_aside(path: &Path) -> Result<(), StoreError> {
+    fs::rename(path, path.with_extension("damaged")).map_err(StoreError::io(format!("put {} aside", path.display())))
+}
+
+/// HA groups and the next series id; series of the catalogue come back when they are needed, those of adopted parts now,
+/// since the catalogue may not know them.
+fn restore_names(catalogue: &dyn KeyValue, adopted: &[Arc<Part>], resolver: &Resolver) -> Result<(), StoreError> {
+    let mut registry = resolver.registry.write();
+    for (key, value) in catalogue.scan(keys::GROUPS)? {
+        if let (Some(number), Some(names)) = (keys::number_of(&key), keys::decode_texts(&value))
+            && let Some((cluster, replicas)) = names.split_first()
+        {
+            registry.groups.restore(number as u32, cluster, replicas);
+        }
+    }
+    if let Some(next) = number_row(catalogue, keys::NEXT_SERIES)? {
+        registry.raise_next_id(u32::try_from(next).unwrap_or(u32::MAX));
+    }
+    for part in adopted {
+        for (number, group) in part.groups().iter().enumerate() {
+            registry.groups.restore(number as u32, &group.cluster, &group.replicas);
+        }
+        for (id, group, labels) in series_of(part)? {
+            registry.restore(id, group, &labels);
+        }
+    }
+    Ok(())
+}
+
+fn series_of(part: &Part) -> Result<Vec<(u32, u32, Labels)>, StoreError> {
+    let mut all = RoaringBitmap::new();
+    all.insert_range(0..part.meta().series);
+    part.find(&all)?.into_iter().map(|(series, _)| Ok((series.id, series.group, part.labels(&series)?))).collect()
+}
+
+/// Makes the catalogue whole again after it was new, or had forgotten parts: series and groups first, then in one batch
+/// what makes it count. Were the names left to the next spill, a crash before it would leave parts whose series nobody
+/// knows, and lanes whose numbers are given out anew.
+fn write_adopted(
+    catalogue: &dyn KeyValue,
+    parts: &[Arc<Part>],
+    resolver: &Resolver,
+    work: &Work,
+) -> Result<(), StoreError> {
+    // The log goes on naming these series until the next spill, which does no harm.
+    let (_, mut changes) = catalogue_names(catalogue, resolver)?;
+    changes.push(Change::Put(keys::FORMAT.to_vec(), keys::encode_number(STORE_VERSION)));
+    changes.push(Change::Put(keys::NEXT_PART.to_vec(), keys::encode_number(work.next_part)));
+    changes.extend(parts.iter().map(|part| Change::Put(keys::numbered(keys::PARTS, part.number()), Vec::new())));
+    catalogue.write(&changes, Durability::Synced)
+}
+
+/// Replays the segments from the floor on; tells the first number for new ones.
+fn replay(
+    directory: &Path,
+    work: &Work,
+    resolver: &Resolver,
+    catalogue: &dyn KeyValue,
+    head: &Head,
+    progress: &Progress,
+    recovered: &mut Recovered,
+) -> Result<u64, StoreError> {
+    let numbers = segment::list(directory).map_err(StoreError::io("list log"))?;
+    let next = numbers.last().map_or(work.log_floor, |last| (last + 1).max(work.log_floor));
+    let (old, live): (Vec<u64>, Vec<u64>) = numbers.into_iter().partition(|number| *number < work.log_floor);
+    for number in old {
+        let path = segment::path(directory, number);
+        fs::remove_file(&path).map_err(StoreError::io(format!("remove {}", path.display())))?;
+    }
+    for number in &live {
+        let size = segment::path(directory, *number).metadata().map_err(StoreError::io("look at log"))?.len();
+        progress.expect(size);
+    }
+    for number in live {
+        let path = segment::path(directory, number);
+        let bytes = fs::read(&path).map_err(StoreError::io(format!("read {}", path.display())))?;
+        let mut done = 0;
+        let damages = segment::read(&path, &bytes, |offset, payload| {
+            progress.did(offset - done);
+            done = offset;
+            replay_record(payload, resolver, catalogue, head, recovered).map(|readable| {
+                if !readable {
+                    recovered.damages.push(format!("{}: a record of unknown kind at byte {offset}", path.display()));
+                }
+            })
+        })?;
+        for damage in damages {
+            if damage.inside {
+                let (offset, bytes) = (damage.offset, damage.bytes);
+                recovered.damages.push(format!("{}: {bytes} damaged bytes at byte {offset}", path.display()));
+                continue;
+            }
+            recovered.torn_bytes += damage.bytes;
+            cut(&path, damage.offset)?;
+        }
+        recovered.segments += 1;
+        recovered.log_bytes += bytes.len() as u64;
+        progress.did(bytes.len() as u64 - done);
+    }
+    Ok(next)
+}
+
+/// Takes the torn end off, so that the next start does not meet it again.
+fn cut(path: &Path, length: u64) -> Result<(), StoreError> {
+    let file = OpenOptions::new().write(true).open(path).map_err(StoreError::io("open torn log"))?;
+    file.set_len(length).and_then(|()| file.sync_all()).map_err(StoreError::io("cut torn log"))
+}
+
+/// A lane with rows is never given to another replica, even if the record that names its own one is damaged.
+fn keep_lane(resolver: &Resolver, id: u32, lane: Lane) {
+    let unknown = {
+        let registry = resolver.registry.read();
+        let group = registry.get(id).map(|series| series.group);
+        group.filter(|group| !registry.groups.has_lane(*group, lane))
+    };
+    if let Some(group) = unknown {
+        resolver.registry.write().groups.reserve(group, lane);
+    }
+}
+
+/// Applies one record; tells whether it could be read.
+fn replay_record(
+    payload: &[u8],
+    resolver: &Resolver,
+    catalogue: &dyn KeyValue,
+    head: &Head,
+    recovered: &mut Recovered,
+) -> Result<bool, StoreError> {
+    let mut failed = None;
+    let readable = record::read(payload, &mut |entry, samples| match entry {
+        Entry::Group { number, cluster, replicas } => {
+            resolver.registry.write().groups.restore(number, &cluster, &replicas);
+        }
+        Entry::Series { id, group, packed } => {
+            if let Some(labels) = Labels::from_packed(&packed) {
+                resolver.registry.write().restore(id, group, &labels);
+            }
+        }
+        Entry::Samples { id, lane } => {
+            let known = resolver.registry.read().get(id).is_some();
+            match known
+                || resolver.registry.write().recall(id, catalogue).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    false
+                }) {
+                true => {
+                    keep_lane(resolver, id, lane);
+                    head.insert(&[Run { id, lane, samples }]);
+                    recovered.samples += samples.len() as u64;
+                }
+                false => recovered.nameless_samples += samples.len() as u64,
+            }
+        }
+    });
+    failed.map_or(Ok(readable.is_some()), Err)
+}

@@ -1,0 +1,65 @@
+//! What the user may choose about storage.
+
+use std::path::PathBuf;
+
+use crate::model::Span;
+
+/// When an append counts as durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FsyncPolicy {
+    /// After an fsync that covers it: survives a power cut.
+    #[default]
+    Always,
+    /// After the write; an fsync follows within this time. Survives the death of the process, and of the machine but
+    /// for that last stretch. The fsync happens in [`Tsdb::maintain`](super::Tsdb::maintain).
+    Interval(Span),
+    /// After the write; an fsync is never asked for. A negative control for tests that cut the power.
+    Never,
+    /// At once: nothing is logged, and whatever is not in a part dies with the process. A negative control for tests that
+    /// kill it.
+    Unlogged,
+}
+
+/// Settings of a store. Data only: `Tsdb::open` builds what works with it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The directory that holds everything; made where it is not there.
+    pub data: PathBuf,
+    /// How long samples are kept, counted from the request's arrival.
+    pub retention: Span,
+    /// When an append counts as durable.
+    pub fsync: FsyncPolicy,
+    /// How far ahead of the request's arrival a sample may lie.
+    pub ahead_max: Span,
+    /// Series in memory: those with recent samples. More are refused.
+    pub series_max: usize,
+    /// Memory that samples in the head may take, in bytes, by estimate. The head is spilled early when it is passed,
+    /// and appends are refused for a while at twice as much.
+    pub head_bytes_budget: usize,
+    /// How old the oldest arrival in the head may get before the head is spilled to a part.
+    pub spill_age: Span,
+    /// Size at which a new log segment is started, in bytes.
+    pub segment_bytes_max: u64,
+    /// The label that tells lanes apart where a read asks for all of them.
+    pub replica_label: String,
+    /// Seed of the hash over label bytes; to be drawn at random for each process, so that nobody can prepare
+    /// collisions.
+    pub hash_seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            data: PathBuf::from("./weir-data"),
+            retention: Span::DAY.times(90),
+            fsync: FsyncPolicy::Always,
+            ahead_max: crate::store::source::AHEAD_MAX,
+            series_max: 10_000_000,
+            head_bytes_budget: 1 << 30,
+            spill_age: Span::MINUTE.times(30),
+            segment_bytes_max: 64 << 20,
+            replica_label: "__replica__".into(),
+            hash_seed: 0x5745_4952_5345_4544,
+        }
+    }
+}

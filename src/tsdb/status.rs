@@ -1,0 +1,96 @@
+//! What a store tells about itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::Timestamp;
+
+/// How far recovery is; read by other threads while [`Tsdb::open`](super::Tsdb::open) works.
+#[derive(Debug, Default)]
+pub struct Progress {
+    total_bytes: AtomicU64,
+    done_bytes: AtomicU64,
+}
+
+impl Progress {
+    /// Log bytes to replay in all; 0 until they are counted.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Log bytes replayed.
+    pub fn done_bytes(&self) -> u64 {
+        self.done_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn expect(&self, bytes: u64) {
+        self.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn did(&self, bytes: u64) {
+        self.done_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What recovery found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Log segments read.
+    pub segments: u64,
+    /// Bytes of log read.
+    pub log_bytes: u64,
+    /// Samples replayed into the head.
+    pub samples: u64,
+    /// Bytes at ends of segments where writing was cut short. Nothing in them was acknowledged, unless the disk broke
+    /// its word.
+    pub torn_bytes: u64,
+    /// What was damaged, file and offset, in words. The rest was recovered.
+    pub damages: Vec<String>,
+    /// Samples whose series nothing names any more, because the record that named it is damaged.
+    pub nameless_samples: u64,
+    /// Complete parts that the catalogue did not know and that were taken in: it was behind them.
+    pub adopted_parts: u64,
+    /// Parts that were no part of the manifest and were removed.
+    pub removed_parts: u64,
+}
+
+/// A store at a glance. Plain data.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Series in memory.
+    pub series: usize,
+    /// Known keys that lead to them.
+    pub aliases: usize,
+    /// Rows in the head, repeated ones included.
+    pub head_rows: usize,
+    /// Memory for those rows, in bytes, by estimate.
+    pub head_bytes: usize,
+    /// Parts in the manifest.
+    pub parts: usize,
+    /// Rows in them.
+    pub part_rows: u64,
+    /// Their size on disk, in bytes.
+    pub part_bytes: u64,
+    /// Segments of the log.
+    pub log_segments: usize,
+    /// Their size on disk, in bytes.
+    pub log_bytes: u64,
+    /// The oldest and the newest sample, as far as known.
+    pub oldest: Option<Timestamp>,
+    /// See `oldest`.
+    pub newest: Option<Timestamp>,
+    /// What recovery found at start.
+    pub recovered: Recovered,
+}
+
+/// What a round of maintenance did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintained {
+    /// Parts written from the head.
+    pub spilled: usize,
+    /// Parts merged away.
+    pub merged: usize,
+    /// Parts dropped because all their samples are beyond retention.
+    pub retired: usize,
+    /// Idle series dropped from memory.
+    pub forgotten: usize,
+}
