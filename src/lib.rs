@@ -7,5 +7,6 @@ pub mod model;
 pub mod store;
 pub mod ha;
 pub mod tsdb;
+pub mod ingest;
 pub mod promql;
 pub mod rules;

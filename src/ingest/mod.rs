@@ -1,0 +1,171 @@
+//! Bytes from a sender become an accepted batch: decode, relabel, name series and lanes, append.
+//!
+//! ```text
+//! headers -> format       which protocol, which compression; what is unknown is refused, never guessed
+//! body    -> wire         bounded decompression, then series with samples; labels stay bytes
+//! bytes   -> naming       only for keys that the store does not know: labels, limits, relabeling, HA replica
+//! batch   -> store        durable and visible when this returns
+//! ```
+//!
+//! What is wrong with the request as a whole is an [`IngestError`]; what is wrong with one series or sample is counted
+//! in [`Written`] and costs its neighbours nothing. This room knows no HTTP types, keeps no samples, reads no clock,
+//! and is synchronous: [`Ingest::write`] returns when the samples are durable.
+//!
+//! Invariant: no request makes it panic or take more memory than the limits in [`Settings`] add up to.
+//!
+//! Read next: [`Ingest::write`], then [`wire`], then `naming`, then [`relabel`].
+
+mod budget;
+mod error;
+mod format;
+mod metrics;
+mod naming;
+pub mod relabel;
+mod report;
+mod settings;
+pub mod wire;
+#[cfg(test)]
+mod tests;
+
+pub use error::IngestError;
+pub use format::WriteVersion;
+pub use metrics::Metrics;
+pub use report::refusal_text;
+pub use settings::Settings;
+
+use std::sync::Arc;
+
+use crate::model::Timestamp;
+use crate::store::{Appended, SampleSink, SeriesBatch, StoreError};
+
+use budget::DecodeBudget;
+use metrics::{ReasonLabels, RequestLabels};
+use naming::Naming;
+use wire::WireError;
+
+/// The way in.
+pub struct Ingest {
+    settings: Settings,
+    settings_seed: u64,
+    sink: Arc<dyn SampleSink>,
+    metrics: Metrics,
+    budget: DecodeBudget,
+}
+
+/// One remote write request, whatever carried it.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteRequest<'a> {
+    /// The body as it came over the wire.
+    pub body: &'a [u8],
+    /// The header `Content-Type`; absent means remote write 1.0.
+    pub content_type: Option<&'a str>,
+    /// The header `Content-Encoding`; absent means snappy, if it reads as snappy.
+    pub content_encoding: Option<&'a str>,
+    /// The replica, where the request names it rather than the labels: for pairs whose labels are all equal.
+    pub replica: Option<&'a str>,
+    /// When the request arrived, by our clock.
+    pub received_at: Timestamp,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// What is durable now, and what was refused.
+    pub appended: Appended,
+    /// The protocol version that the sender spoke.
+    pub version: WriteVersion,
+}
+
+impl Ingest {
+    /// A way in to `sink`.
+    pub fn new(settings: Settings, sink: Arc<dyn SampleSink>, metrics: Metrics) -> Self {
+        let (settings_seed, budget) = (naming::seed(&settings), DecodeBudget::new(settings.decoding_bytes_max));
+        Ingest { settings, settings_seed, sink, metrics, budget }
+    }
+
+    /// The limits that requests are held to.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Takes a request. When this returns `Ok`, what it counts as written is durable and visible.
+    ///
+    /// # Errors
+    /// Where nothing of the request counts as written. After a store error the sender should come back with all of
+    /// it; writing a sample twice is no harm.
+    pub fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
+        let written = self.accept(request);
+        self.count(request, &written);
+        written
+    }
+
+    fn accept(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
+        let version = format::version(request.content_type)?;
+        let compression = format::compression(request.content_encoding)?;
+        let naming = self.naming(request.replica)?;
+        if request.body.len() > self.settings.body_bytes_max {
+            return Err(IngestError::TooLarge(self.settings.body_bytes_max));
+        }
+
+        let decoded_bytes_max = self.settings.decoded_bytes_max;
+        let body = wire::compression::Body::inspect(request.body, compression, version, decoded_bytes_max)?;
+        let mut memory = self.budget.take(body.decoded_bytes()).ok_or_else(|| {
+            StoreError::Overloaded(format!(
+                "more than {} bytes of requests under way",
+                self.settings.decoding_bytes_max
+            ))
+        })?;
+        let bytes = body.decompress(&mut memory.buffer, decoded_bytes_max)?;
+        self.metrics.decoded_bytes.inc_by(bytes.len() as u64);
+        let mut decoded = wire::decode(version, bytes, &self.settings)?;
+
+        let mut appended = Appended::default();
+        if !decoded.is_empty() {
+            let (samples, exemplars) = (std::mem::take(&mut decoded.samples), std::mem::take(&mut decoded.exemplars));
+            let series = decoded.batch_series();
+            let received_at = request.received_at;
+            appended = self.sink.append(&SeriesBatch { received_at, naming: &naming, series, samples, exemplars })?;
+        }
+        if !decoded.metadata.is_empty() {
+            let told = self.sink.append_metadata(&decoded.metadata);
+            // Samples that are durable are not put in doubt by what is said about them.
+            match told {
+                Err(error) if decoded.is_empty() => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "metadata of a write request is not kept"),
+                Ok(()) => {}
+            }
+        }
+        self.metrics.exemplars_dropped.inc_by(decoded.exemplars_dropped);
+        appended.refusals.merge(decoded.refusals);
+        Ok(Written { appended, version })
+    }
+
+    fn naming<'a>(&'a self, replica: Option<&'a str>) -> Result<Naming<'a>, WireError> {
+        let limit = self.settings.label_value_bytes_max;
+        match replica.filter(|name| !name.is_empty()) {
+            Some(name) if name.len() > limit => Err(WireError::ReplicaTooLong { limit }),
+            replica => Ok(Naming::new(&self.settings, self.settings_seed, replica)),
+        }
+    }
+
+    fn count(&self, request: &WriteRequest<'_>, written: &Result<Written, IngestError>) {
+        let outcome = match written {
+            Ok(written) if written.appended.refusals.has_faults() => "partly_refused",
+            Ok(_) => "written",
+            Err(IngestError::Malformed(_)) => "malformed",
+            Err(IngestError::TooLarge(_)) => "too_large",
+            Err(IngestError::Unsupported(_)) => "unsupported",
+            Err(IngestError::Store(_)) => "store_error",
+        };
+        self.metrics.requests.get_or_create(&RequestLabels { outcome }).inc();
+        self.metrics.body_bytes.inc_by(request.body.len() as u64);
+        if let Ok(Written { appended, .. }) = written {
+            self.metrics.samples.inc_by(appended.samples);
+            self.metrics.histograms.inc_by(appended.histograms);
+            self.metrics.exemplars.inc_by(appended.exemplars);
+            for (reason, samples) in &appended.refusals.counts {
+                self.metrics.refused.get_or_create(&ReasonLabels { reason }).inc_by(*samples);
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Protobuf's wire format: the fields of a message, one after another, borrowed from the body.
+//!
+//! Only what proto3 senders write is read: groups are refused. (Format: protobuf.dev, "Encoding".)
+
+use super::WireError;
+
+/// The fields of one message, in the sender's order.
+pub(super) struct Fields<'a> {
+    rest: &'a [u8],
+    message: &'static str,
+}
+
+/// The value of one field, by wire type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Field<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Bytes(&'a [u8]),
+    Fixed32(u32),
+}
+
+impl<'a> Fields<'a> {
+    /// `message` is what errors call it.
+    pub(super) fn of(bytes: &'a [u8], message: &'static str) -> Self {
+        Fields { rest: bytes, message }
+    }
+
+    /// The next field with its number, or `None` behind the last one.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<(u32, Field<'a>)>, WireError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let tag = u32::try_from(self.varint()?).map_err(|_| WireError::BadTag(self.message))?;
+        let field = match tag & 7 {
+            0 => Field::Varint(self.varint()?),
+            1 => Field::Fixed64(u64::from_le_bytes(*self.array()?)),
+            2 => {
+                let length = self.varint()?;
+                Field::Bytes(self.bytes(length)?)
+            }
+            5 => Field::Fixed32(u32::from_le_bytes(*self.array()?)),
+            _ => return Err(WireError::BadTag(self.message)),
+        };
+        match tag >> 3 {
+            0 => Err(WireError::BadTag(self.message)),
+            number => Ok(Some((number, field))),
+        }
+    }
+
+    /// A known field that came with another wire type than its own.
+    pub(super) fn mistyped(&self, number: u32) -> WireError {
+        WireError::Mistyped { message: self.message, field: number }
+    }
+
+    fn varint(&mut self) -> Result<u64, WireError> {
+        varint(&mut self.rest).ok_or(WireError::Truncated(self.message))
+    }
+
+    fn bytes(&mut self, length: u64) -> Result<&'a [u8], WireError> {
+        let length = usize::try_from(length).map_err(|_| WireError::Truncated(self.message))?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated(self.message))?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], WireError> {
+        let (array, rest) = self.rest.split_first_chunk().ok_or(WireError::Truncated(self.message))?;
+        self.rest = rest;
+        Ok(array)
+    }
+}
+
+/// Reads a varint off the front of `bytes`; `None` where it is cut off or longer than 64 bits.
+#[inline]
+pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let (mut value, mut shift) = (0_u64, 0);
+    for (index, byte) in bytes.iter().enumerate() {
+        if shift == 63 && *byte > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            *bytes = &bytes[index + 1..];
+            return Some(value);
+        }
+        shift += 7;
+        if shift > 63 {
+            return None;
+        }
+    }
+    None
+}
+
+/// Appends a varint.
+pub(super) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// A signed number as `sint32` and `sint64` carry it: small magnitudes are small numbers.
+pub(super) fn zigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// Numbers of a repeated varint field: packed into one field, or one field for each.
+pub(super) fn push_varints<T>(field: Field<'_>, into: &mut Vec<T>, from: impl Fn(u64) -> T) -> Option<()> {
+    match field {
+        Field::Varint(value) => into.push(from(value)),
+        Field::Bytes(mut packed) => {
+            while !packed.is_empty() {
+                into.push(from(varint(&mut packed)?));
+            }
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Numbers of a repeated double field: packed into one field, or one field for each.
+pub(super) fn push_doubles(field: Field<'_>, into: &mut Vec<f64>) -> Option<()> {
+    match field {
+        Field::Fixed64(bits) => into.push(f64::from_bits(bits)),
+        Field::Bytes(packed) => {
+            let (doubles, rest) = packed.as_chunks::<8>();
+            if !rest.is_empty() {
+                return None;
+            }
+            into.extend(doubles.iter().map(|bytes| f64::from_le_bytes(*bytes)));
+        }
+        _ => return None,
+    }
+    Some(())
+}
