@@ -1,0 +1,215 @@
+//! A group: rules that are evaluated in the order of their file, each reading what the earlier ones gave.
+//!
+//! [`Group::tick`] is the whole of it. It blocks, and knows nothing of threads and timers; [`running`](super::running)
+//! calls it when the schedule says so.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::model::{Labels, Span, Timestamp};
+
+use super::alert::Alerts;
+use super::evaluation::{RunningRule, Terms, World};
+use super::file::{Engine, GroupSpec, RuleFile, RuleKind, RuleSpec};
+use super::journal::RuleIdentity;
+use super::metrics::GroupMetrics;
+use super::rule::Moment;
+use super::schedule::Schedule;
+use super::status::GroupStatus;
+
+/// A group with its state.
+#[derive(Debug)]
+pub struct Group {
+    file: String,
+    name: String,
+    schedule: Schedule,
+    query_offset: Span,
+    terms: Terms,
+    rules: Vec<RunningRule>,
+    /// The last tick that was evaluated.
+    last: Option<Timestamp>,
+    evaluation_seconds: f64,
+    missed: u64,
+    /// Made at the first tick.
+    metrics: Option<GroupMetrics>,
+}
+
+/// The state of rules, on its way from the journal or from groups before a reload to groups after it.
+#[derive(Debug, Default)]
+pub struct Inheritance {
+    alerts: HashMap<RuleIdentity, Alerts>,
+    rules: HashMap<RuleIdentity, RunningRule>,
+    /// How many rules with this identity were seen among the new ones.
+    equals: HashMap<RuleIdentity, u32>,
+}
+
+impl Inheritance {
+    /// From what the journal recalls.
+    pub fn of_journal(alerts: HashMap<RuleIdentity, Alerts>) -> Self {
+        Inheritance { alerts, ..Inheritance::default() }
+    }
+
+    /// Takes the rules of groups that are no more; their groups have no rules afterwards.
+    pub fn take(&mut self, group: &mut Group) {
+        let rules = std::mem::take(&mut group.rules);
+        self.rules.extend(rules.into_iter().map(|rule| ((*rule.identity).clone(), rule)));
+    }
+
+    /// The rule with the state it had, if it was there before.
+    fn rule(&mut self, group: &str, spec: &RuleSpec) -> RunningRule {
+        let labels = spec.labels();
+        let mut identity = RuleIdentity { group: group.to_owned(), rule: spec.name.clone(), labels, among_equals: 0 };
+        let equals = self.equals.entry(identity.clone()).or_default();
+        identity.among_equals = *equals;
+        *equals += 1;
+        let alerts = match spec.kind {
+            RuleKind::Recording => Alerts::new(),
+            RuleKind::Alerting { .. } => self.alerts.remove(&identity).unwrap_or_default(),
+        };
+        let same_kind = |before: &RunningRule| {
+            matches!(before.spec.kind, RuleKind::Recording) == matches!(spec.kind, RuleKind::Recording)
+        };
+        let rule = RunningRule::new(identity, spec.clone(), alerts);
+        match self.rules.remove(&*rule.identity) {
+            Some(before) if same_kind(&before) => rule.succeed(before),
+            Some(before) => {
+                // A record that became an alert, or the other way round: the old one ends, the new one starts.
+                self.rules.insert((*rule.identity).clone(), before);
+                rule
+            }
+            None => rule,
+        }
+    }
+}
+
+impl Group {
+    /// All groups of the files, and one more for rules that left state behind and stand in no file.
+    pub fn of_files(files: &[RuleFile], query_offset: Span, mut inheritance: Inheritance) -> Vec<Group> {
+        let mut groups = Vec::new();
+        for file in files {
+            for spec in &file.groups {
+                groups.push(Group::new(&file.path, spec, query_offset, &mut inheritance));
+            }
+        }
+        let retired = Group::of_retired(inheritance);
+        if !retired.is_empty() {
+            groups.push(retired);
+        }
+        groups
+    }
+
+    /// A group of `file`, whose rules take up the state that they left.
+    fn new(file: &str, spec: &GroupSpec, query_offset: Span, inheritance: &mut Inheritance) -> Self {
+        // vmalert: with eval_offset the expression looks at the tick itself.
+        let default_offset = if spec.eval_offset.is_some() { Span::ZERO } else { query_offset };
+        Group {
+            file: file.to_owned(),
+            name: spec.name.clone(),
+            schedule: Schedule::of(file, spec),
+            query_offset: spec.query_offset.unwrap_or(default_offset),
+            terms: Terms { interval: spec.interval, limit: spec.limit, engine: spec.engine.clone() },
+            rules: spec.rules.iter().map(|rule| inheritance.rule(&spec.name, rule)).collect(),
+            last: None,
+            evaluation_seconds: 0.0,
+            missed: 0,
+            metrics: None,
+        }
+    }
+
+    /// The group of rules that no file has any more: their alerts are resolved, and told so for as long as any other;
+    /// their series end.
+    fn of_retired(inheritance: Inheritance) -> Self {
+        let from_journal = inheritance.alerts.into_iter().map(|(identity, alerts)| {
+            let kind = RuleKind::Alerting {
+                hold: Span::ZERO,
+                keep_firing: Span::ZERO,
+                labels: [].into(),
+                annotations: [].into(),
+                annotations_text: Labels::empty(),
+            };
+            let (name, expr) = (identity.rule.clone(), String::new());
+            RunningRule::new(identity, RuleSpec { name, expr, labels: [].into(), kind, debug: false }, alerts)
+        });
+        let mut rules: Vec<_> = inheritance.rules.into_values().chain(from_journal).collect();
+        rules.iter_mut().for_each(|rule| rule.retired = true);
+        rules.retain(|rule| !rule.is_spent());
+        rules.sort_by(|left, right| left.identity.cmp(&right.identity));
+        Group {
+            file: String::new(),
+            name: String::new(),
+            schedule: Schedule::new(Span::MINUTE, Span::ZERO),
+            query_offset: Span::ZERO,
+            terms: Terms { interval: Span::MINUTE, limit: 0, engine: Engine::Prometheus },
+            rules,
+            last: None,
+            evaluation_seconds: 0.0,
+            missed: 0,
+            metrics: None,
+        }
+    }
+
+    /// When it is due.
+    pub fn schedule(&self) -> Schedule {
+        self.schedule
+    }
+
+    /// The group's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether no rule is left.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// What the expressions look at in the tick at `at`.
+    pub fn data_at(&self, at: Timestamp) -> Timestamp {
+        at - self.query_offset
+    }
+
+    /// Evaluates all rules, in order.
+    pub fn tick(&mut self, at: Timestamp, world: &World) {
+        let started = (world.clock)();
+        let moment = Moment { at, data_at: self.data_at(at) };
+        let metrics = self.metrics.get_or_insert_with(|| world.metrics.group(&self.file, &self.name));
+        for rule in &mut self.rules {
+            // A bug met by one rule must not silence the others.
+            let run = AssertUnwindSafe(|| rule.run(moment, &self.terms, world));
+            if catch_unwind(run).is_err() {
+                tracing::error!(group = self.name, rule = rule.spec.name, "an evaluation ended in a bug");
+                rule.broke(at);
+            }
+            metrics.failures.inc_by(rule.failed().into());
+        }
+        self.rules.retain(|rule| !rule.is_spent());
+        if let Some(last) = self.last {
+            let missed = self.schedule.missed(last, at);
+            self.missed += missed;
+            metrics.missed.inc_by(missed);
+        }
+        self.last = Some(at);
+        self.evaluation_seconds = ((world.clock)() - started).as_seconds();
+        metrics.evaluations.inc();
+        metrics.last_seconds.set(self.evaluation_seconds);
+        metrics.last_at.set(at.as_seconds());
+    }
+
+    /// Ticks that were left out because the one before took too long.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// The group as the API shows it.
+    pub fn status(&self) -> GroupStatus {
+        GroupStatus {
+            name: self.name.clone(),
+            file: self.file.clone(),
+            interval: self.schedule.interval(),
+            limit: self.terms.limit,
+            last_evaluation: self.last,
+            evaluation_seconds: self.evaluation_seconds,
+            rules: self.rules.iter().map(RunningRule::state).collect(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What is said of an alert, and how Alertmanager's API v2 wants to hear it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::model::{Labels, Timestamp};
+
+use super::AlertKey;
+
+/// What is said of one alert. (API v2: `postableAlert`.)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Whose news it is.
+    pub key: Arc<AlertKey>,
+    /// The tick that says it.
+    pub said_at: Timestamp,
+    /// The alert's labels, external ones filled in.
+    pub labels: Labels,
+    /// Its annotations.
+    pub annotations: Labels,
+    /// Since when it fires.
+    pub starts_at: Timestamp,
+    /// When it ended, or until when it may be taken as firing if nothing more is heard.
+    pub ends_at: Timestamp,
+    /// Where its expression can be looked at.
+    pub generator_url: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Posted<'a> {
+    annotations: BTreeMap<&'a str, &'a str>,
+    ends_at: String,
+    starts_at: String,
+    #[serde(rename = "generatorURL")]
+    generator_url: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+}
+
+/// The body of `POST /api/v2/alerts`.
+pub fn payload(messages: &[Message]) -> Vec<u8> {
+    let posted: Vec<Posted<'_>> = messages
+        .iter()
+        .map(|message| Posted {
+            annotations: message.annotations.iter().collect(),
+            ends_at: rfc3339(message.ends_at),
+            starts_at: rfc3339(message.starts_at),
+            generator_url: &message.generator_url,
+            labels: message.labels.iter().collect(),
+        })
+        .collect();
+    serde_json::to_vec(&posted).expect("strings always make JSON")
+}
+
+/// `2026-01-02T15:04:05.678Z`; the ends of time where a calendar cannot say it.
+fn rfc3339(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(if at < Timestamp::EPOCH {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    });
+    format!("{at:.3}")
+}

@@ -1,0 +1,99 @@
+//! The messages that wait for one Alertmanager.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{AlertKey, Message};
+use crate::rules::metrics::NotifierMetrics;
+
+/// A bounded queue with one place an alert: newer news takes the place of older.
+pub struct Queue {
+    waiting: Mutex<Waiting>,
+    max: usize,
+    filled: Notify,
+    metrics: NotifierMetrics,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// Oldest first. Each key stands once, and is in `messages`.
+    order: VecDeque<Arc<AlertKey>>,
+    messages: HashMap<Arc<AlertKey>, Message>,
+}
+
+impl Queue {
+    /// For at most `max` messages.
+    pub fn new(max: usize, metrics: NotifierMetrics) -> Self {
+        Queue { waiting: Mutex::default(), max: max.max(1), filled: Notify::new(), metrics }
+    }
+
+    /// Adds messages; where there is no room the oldest are dropped.
+    pub fn push(&self, messages: &[Message]) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut waiting = self.waiting.lock();
+        for message in messages {
+            if waiting.messages.insert(message.key.clone(), message.clone()).is_none() {
+                waiting.order.push_back(message.key.clone());
+            }
+        }
+        self.settle(&mut waiting);
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Takes the oldest `max` messages, or fewer.
+    pub fn take(&self, max: usize) -> Vec<Message> {
+        let mut waiting = self.waiting.lock();
+        let count = max.min(waiting.order.len());
+        let keys: Vec<_> = waiting.order.drain(..count).collect();
+        self.settle(&mut waiting);
+        keys.iter().map(|key| waiting.messages.remove(key).expect("each key in order has its message")).collect()
+    }
+
+    /// Puts back what could not be delivered, in front, unless newer news has come.
+    pub fn put_back(&self, messages: Vec<Message>) {
+        let mut waiting = self.waiting.lock();
+        for message in messages.into_iter().rev() {
+            if !waiting.messages.contains_key(&message.key) {
+                waiting.order.push_front(message.key.clone());
+                waiting.messages.insert(message.key.clone(), message);
+            }
+        }
+        self.settle(&mut waiting);
+    }
+
+    /// Waits until something was added. May return early.
+    pub async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// How many messages wait.
+    pub fn len(&self) -> usize {
+        self.waiting.lock().order.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many were dropped for want of room.
+    pub fn dropped(&self) -> u64 {
+        self.metrics.dropped.get()
+    }
+
+    /// Drops what is too much, and says how many are left.
+    fn settle(&self, waiting: &mut Waiting) {
+        while waiting.order.len() > self.max {
+            let oldest = waiting.order.pop_front().expect("longer than max");
+            waiting.messages.remove(&oldest);
+            self.metrics.dropped.inc();
+        }
+        self.metrics.waiting.set(i64::try_from(waiting.order.len()).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,10 @@
+//! The room's tests, spoken through groups: values in, states and notifications out.
+
+mod engine;
+mod files;
+mod groups;
+mod kill;
+mod notifiers;
+mod running;
+mod timeline;
+mod world;

@@ -1,0 +1,145 @@
+//! Delivery: what an Alertmanager hears, and what happens while it does not listen.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::model::{Labels, Span, Timestamp};
+use crate::rules::Metrics;
+use crate::rules::journal::RuleIdentity;
+use crate::rules::metrics::NotifierMetrics;
+use crate::rules::notify::{AlertKey, Message, Notifiers, Queue, Settings, payload};
+
+fn rule() -> Arc<RuleIdentity> {
+    let (group, rule, labels) = ("group".to_owned(), "Down".to_owned(), Labels::empty());
+    Arc::new(RuleIdentity { group, rule, labels, among_equals: 0 })
+}
+
+fn message(host: &str, said_at: i64) -> Message {
+    let labels = Labels::from_pairs([("alertname", "Down"), ("host", host)]);
+    let at = Timestamp::from_millis(1_700_000_000_000) + Span::from_secs(said_at);
+    Message {
+        key: Arc::new(AlertKey { rule: rule(), labels: labels.clone() }),
+        said_at: at,
+        labels,
+        annotations: Labels::from_pairs([("summary", "\"a\" is down")]),
+        starts_at: at,
+        ends_at: at + Span::from_secs(240),
+        generator_url: "http://weir.test/graph?g0.expr=up+%3D%3D+0&g0.tab=1".to_owned(),
+    }
+}
+
+#[test]
+fn the_payload_is_what_api_v2_expects() {
+    let wanted = concat!(
+        r#"[{"annotations":{"summary":"\"a\" is down"},"endsAt":"2023-11-14T22:17:20.000Z","#,
+        r#""startsAt":"2023-11-14T22:13:20.000Z","generatorURL":"http://weir.test/graph?g0.expr=up+%3D%3D+0&g0.tab=1","#,
+        r#""labels":{"alertname":"Down","host":"a"}}]"#
+    );
+    assert_eq!(String::from_utf8(payload(&[message("a", 0)])).unwrap(), wanted);
+}
+
+#[test]
+fn a_queue_keeps_the_latest_news_of_each_alert() {
+    let hosts = |messages: &[Message]| {
+        let told = messages.iter().map(|message| (message.labels.get("host").unwrap().to_owned(), message.said_at));
+        told.map(|(host, at)| format!("{host}{}", (at.as_millis() - 1_700_000_000_000) / 1000)).collect::<Vec<_>>()
+    };
+    let queue = Queue::new(3, NotifierMetrics::default());
+    queue.push(&[message("a", 0), message("b", 0), message("a", 1)]);
+    assert_eq!(hosts(&queue.take(1)), ["a1"], "in the place of the older");
+    queue.push(&[message("c", 0), message("d", 0), message("e", 0)]);
+    assert_eq!((queue.len(), queue.dropped()), (3, 1), "the oldest is dropped");
+    let taken = queue.take(2);
+    assert_eq!(hosts(&taken), ["c0", "d0"]);
+    queue.push(&[message("d", 2)]);
+    queue.put_back(taken);
+    assert_eq!(hosts(&queue.take(9)), ["c0", "e0", "d2"], "what came meanwhile is newer");
+}
+
+/// An Alertmanager that answers each request with the next of `statuses`, then 200, and keeps the bodies.
+async fn alertmanager(statuses: Vec<u16>, heard: Arc<Mutex<Vec<(String, serde_json::Value)>>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/prefix/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut statuses = statuses.into_iter();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+            let body_at = loop {
+                let read = stream.read(&mut piece).await.unwrap();
+                request.extend_from_slice(&piece[..read]);
+                let text = String::from_utf8_lossy(&request).to_lowercase();
+                let Some(head) = text.find("\r\n\r\n") else { continue };
+                let length = text.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+                if request.len() >= head + 4 + length.parse::<usize>().unwrap() {
+                    break head + 4;
+                }
+            };
+            let line = String::from_utf8_lossy(&request).lines().next().unwrap().to_owned();
+            let status = statuses.next().unwrap_or(200);
+            heard.lock().push((format!("{line} {status}"), serde_json::from_slice(&request[body_at..]).unwrap()));
+            let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+    });
+    url
+}
+
+fn settings(urls: Vec<String>) -> Settings {
+    let soon = Span::from_millis(5);
+    Settings {
+        urls,
+        batch_max: 2,
+        backoff_min: soon,
+        backoff_max: soon,
+        drain: Span::from_secs(2),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn alerts_are_delivered_in_batches_and_again_after_a_failure() {
+    let runtime = Runtime::new().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let url = runtime.block_on(alertmanager(vec![503, 200, 400], heard.clone()));
+    let notifiers = Notifiers::start(&settings(vec![url]), &Metrics::default(), runtime.handle()).unwrap();
+    notifiers.enqueue(&[message("a", 0), message("b", 0), message("c", 0), message("d", 0), message("e", 0)]);
+    notifiers.stop();
+    let heard: Vec<(String, usize)> =
+        heard.lock().iter().map(|(line, body)| (line.clone(), body.as_array().unwrap().len())).collect();
+    let line = |status: &str| format!("POST /prefix/api/v2/alerts HTTP/1.1 {status}");
+    assert_eq!(heard, [(line("503"), 2), (line("200"), 2), (line("400"), 2), (line("200"), 1)]);
+    let mut delivered: Vec<String> =
+        notifiers.receipts().take(&rule()).keys().map(|labels| labels.get("host").unwrap().to_owned()).collect();
+    delivered.sort();
+    assert_eq!(delivered, ["a", "b", "e"], "what was refused does not count as sent");
+}
+
+#[test]
+fn a_dead_alertmanager_does_not_delay_another() {
+    let runtime = Runtime::new().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let alive = runtime.block_on(alertmanager(vec![], heard.clone()));
+    let dead = "http://127.0.0.1:1".to_owned();
+    let patient = Settings { drain: Span::from_millis(200), ..settings(vec![dead, alive]) };
+    let notifiers = Notifiers::start(&patient, &Metrics::default(), runtime.handle()).unwrap();
+    notifiers.enqueue(&[message("a", 0)]);
+    notifiers.stop();
+    assert_eq!(heard.lock().len(), 1);
+    assert_eq!(notifiers.receipts().take(&rule()).len(), 1);
+}
+
+#[test]
+fn a_url_that_is_none_is_refused() {
+    let runtime = Runtime::new().unwrap();
+    for url in ["alertmanager:9093", "not a url", "ftp://a"] {
+        assert!(
+            Notifiers::start(&settings(vec![url.to_owned()]), &Metrics::default(), runtime.handle()).is_err(),
+            "{url}"
+        );
+    }
+}
