@@ -10,3 +10,4 @@ pub mod tsdb;
 pub mod ingest;
 pub mod promql;
 pub mod rules;
+pub mod http;

@@ -1,0 +1,195 @@
+//! How blocking work is run: a bounded number at once, a bounded queue, a deadline, and a stop when nobody waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::model::Span;
+use crate::promql::{Interrupt, QueryError};
+
+use super::error::{ApiError, ErrorKind};
+
+/// How long an interrupted query may take to notice before its asker is answered without it.
+const NOTICE_WITHIN: Duration = Duration::from_secs(1);
+
+/// A place inside a gate, given back when the last copy goes. Whoever holds the result of a query in memory keeps its
+/// place too, so that slow readers of large answers are bounded as well.
+#[derive(Clone, Debug)]
+pub struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Lets a bounded number through; a bounded number waits; the rest is turned away.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    running: Arc<Semaphore>,
+    /// One permit for everyone inside, running or waiting.
+    inside: Arc<Semaphore>,
+    what: &'static str,
+}
+
+impl Gate {
+    /// For `running` at once and `waiting` behind them; `what` names them in errors.
+    pub fn new(what: &'static str, running: usize, waiting: usize) -> Self {
+        let places = running.saturating_add(waiting).min(Semaphore::MAX_PERMITS);
+        Gate { running: Arc::new(Semaphore::new(running)), inside: Arc::new(Semaphore::new(places)), what }
+    }
+
+    /// How many run now.
+    pub fn running_places_left(&self) -> usize {
+        self.running.available_permits()
+    }
+
+    fn enter(&self) -> Result<Place, ApiError> {
+        let permit = self.inside.clone().try_acquire_owned().map_err(|_| {
+            ApiError::new(ErrorKind::Unavailable, format!("too many {} are waiting already", self.what))
+        })?;
+        Ok(Place { _permit: Arc::new(permit) })
+    }
+
+    /// Runs a query on a thread that may block. It stops when `timeout` has passed, counted from now, or when the
+    /// caller drops the returned future: that is what happens when the client goes away.
+    ///
+    /// # Errors
+    /// `Unavailable` where the queue is full, `Timeout`, or what `work` says; `parameter` names the text's parameter.
+    pub async fn run_query<T: Send + 'static>(
+        &self,
+        timeout: Span,
+        interrupt: &Interrupt,
+        parameter: &str,
+        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<(T, Place), ApiError> {
+        let place = self.enter()?;
+        let held_by_work = place.clone();
+        let timed_out = || ApiError::query(parameter, QueryError::Timeout("query queue"));
+        let deadline = tokio::time::sleep(timeout.to_std());
+        tokio::pin!(deadline);
+        let turn = tokio::select! {
+            biased;
+            turn = self.running.clone().acquire_owned() => turn.expect("the gate is never closed"),
+            () = &mut deadline => return Err(timed_out()),
+        };
+        let watch = CancelWhenDropped(interrupt.clone());
+        let mut job = tokio::task::spawn_blocking(move || {
+            // Given back when the work ends, not when its asker leaves.
+            let _held = (held_by_work, turn);
+            work()
+        });
+        let ended = tokio::select! {
+            ended = &mut job => ended,
+            () = &mut deadline => {
+                interrupt.time_out();
+                tokio::time::timeout(NOTICE_WITHIN, &mut job).await.map_err(|_| {
+                    ApiError::query(parameter, QueryError::Timeout("expression evaluation"))
+                })?
+            }
+        };
+        drop(watch);
+        match ended {
+            Ok(answer) => Ok((answer.map_err(|error| ApiError::query(parameter, error))?, place)),
+            Err(panic) => Err(crashed(panic)),
+        }
+    }
+
+    /// Runs work that blocks but is short.
+    ///
+    /// # Errors
+    /// `Unavailable` where the queue is full.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+        let place = self.enter()?;
+        let turn = self.running.clone().acquire_owned().await.expect("the gate is never closed");
+        let job = tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            work()
+        });
+        job.await.map_err(crashed)
+    }
+}
+
+fn crashed(error: tokio::task::JoinError) -> ApiError {
+    match error.try_into_panic() {
+        // Caught at the outermost layer, with every other panic of a handler.
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => ApiError::new(ErrorKind::Unavailable, "shutting down"),
+    }
+}
+
+struct CancelWhenDropped(Interrupt);
+
+impl Drop for CancelWhenDropped {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Blocks a place until told otherwise.
+    fn stuck(interrupt: Interrupt) -> impl FnOnce() -> Result<(), QueryError> + Send {
+        move || {
+            loop {
+                interrupt.check()?;
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_query_stops_at_its_timeout() {
+        let gate = Gate::new("queries", 1, 0);
+        let interrupt = Interrupt::default();
+        let error = gate
+            .run_query(Span::from_millis(10), &interrupt, "query", stuck(interrupt.clone()))
+            .await
+            .expect_err("it never ends by itself");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Timeout, "query timed out in expression evaluation")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_query_stops_when_its_asker_leaves_and_others_wait_in_a_bounded_queue() {
+        let gate = Gate::new("queries", 1, 1);
+        let (said, hear) = mpsc::channel();
+        let interrupt = Interrupt::default();
+        let work = stuck(interrupt.clone());
+        let task = {
+            let (gate, interrupt) = (gate.clone(), interrupt.clone());
+            tokio::spawn(async move {
+                gate.run_query(Span::HOUR, &interrupt, "query", move || {
+                    said.send("running").unwrap();
+                    let ended = work();
+                    said.send("stopped").unwrap();
+                    ended
+                })
+                .await
+            })
+        };
+        while hear.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        // One runs, one may wait, a third is turned away.
+        let never = Interrupt::default();
+        let waiting = gate.run_query(Span::from_millis(20), &never, "query", || Ok(()));
+        let third = async {
+            tokio::task::yield_now().await;
+            gate.run_query(Span::HOUR, &Interrupt::default(), "query", || Ok(())).await
+        };
+        let (waiting, third) = tokio::join!(waiting, third);
+        assert_eq!(waiting.expect_err("no place").message, "query timed out in query queue");
+        assert_eq!(third.expect_err("no room").kind, ErrorKind::Unavailable);
+
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        let heard = tokio::task::spawn_blocking(move || hear.recv()).await.unwrap();
+        assert_eq!(heard, Ok("stopped"));
+        // The place is free again.
+        gate.run_query(Span::HOUR, &Interrupt::default(), "query", || Ok(())).await.unwrap();
+    }
+}

@@ -1,0 +1,168 @@
+//! Routes, parameters, JSON, status codes: the Prometheus HTTP API over the other rooms.
+//!
+//! A handler reads parameters, asks one service, and writes the answer; it holds no rule of its own. Blocking work
+//! runs behind a [`gate`] that bounds how much runs and waits, ends it at its deadline, and stops it when the client
+//! goes away. Large answers are written while they are read. What a request may ask is handed in as [`Services`]; the
+//! time of day too.
+//!
+//! Invariants: only [`error`] knows status codes; everything under `/api/v1/` answers JSON, errors included (remote
+//! write's senders read plain text); anything else that is unknown is a plain-text 404.
+//!
+//! Read next: the table in [`router`], then [`params`], [`query`], [`json`].
+
+pub mod services;
+pub mod readiness;
+pub mod error;
+pub mod params;
+pub mod json;
+pub mod serve;
+pub mod metrics;
+pub mod gate;
+mod early;
+mod body;
+mod access;
+mod prefix;
+mod query;
+mod series;
+mod rules;
+mod status;
+mod write;
+mod federate;
+mod admin;
+mod ops;
+mod process;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Router, handler::Handler};
+use tower::util::MapRequestLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::{CompressionLayer, CompressionLevel};
+
+use crate::model::Timestamp;
+
+pub use early::until_ready;
+pub use metrics::Metrics;
+pub use readiness::{Phase, Readiness};
+pub use serve::{ListenSettings, listen};
+pub use services::{Admin, BuildInfo, Cardinality, ConfigStatus, Queries, Services, Settings, StorageStatus, Writer};
+pub use status::PROMETHEUS_VERSION;
+
+use gate::Gate;
+use json::Json;
+
+/// What all handlers share.
+pub struct Http {
+    services: Services,
+    settings: Settings,
+    /// Queries with samples.
+    queries: Gate,
+    /// Series, labels, metadata: short, and not to wait behind queries.
+    lookups: Gate,
+    writes: Gate,
+    write_room: write::Room,
+    request_ids: access::RequestIds,
+}
+
+impl Http {
+    fn now(&self) -> Timestamp {
+        (self.services.clock)()
+    }
+}
+
+/// The whole API as one service.
+pub fn router(services: Services, settings: Settings) -> Router {
+    let metrics = services.metrics.clone();
+    let http = Arc::new(Http {
+        queries: Gate::new("queries", settings.queries_running_max, settings.queries_waiting_max),
+        lookups: Gate::new("lookups", settings.queries_running_max, settings.queries_waiting_max),
+        writes: Gate::new("writes", settings.writes_running_max, settings.writes_waiting_max),
+        write_room: write::Room::new(settings.write_bytes_in_flight_max),
+        request_ids: access::RequestIds::new(services.started_at.as_millis()),
+        services,
+        settings,
+    });
+    let routes = Router::new()
+        .route("/api/v1/write", post(write::write))
+        .route("/api/v1/push", post(write::write))
+        .route("/api/v1/query", ask(query::instant))
+        .route("/api/v1/query_range", ask(query::range))
+        .route("/api/v1/query_exemplars", ask(query::exemplars))
+        .route("/api/v1/format_query", ask(query::layout))
+        .route("/api/v1/parse_query", ask(query::syntax_tree))
+        .route("/api/v1/series", ask(series::series))
+        .route("/api/v1/labels", ask(series::label_names))
+        .route("/api/v1/label/{name}/values", ask(series::label_values))
+        .route("/api/v1/metadata", ask(series::metadata))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
+        .route("/api/v1/alertmanagers", get(rules::alertmanagers))
+        .route("/api/v1/targets", get(status::targets))
+        .route("/api/v1/targets/metadata", ask(status::empty_list))
+        .route("/api/v1/scrape_pools", get(status::scrape_pools))
+        .route("/api/v1/notifications", get(status::empty_list))
+        .route("/api/v1/features", get(status::features))
+        .route("/api/v1/status/buildinfo", get(status::build_info))
+        .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
+        .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/config", get(status::config))
+        .route("/api/v1/status/tsdb", get(status::storage))
+        .route("/api/v1/status/walreplay", get(status::replay))
+        .route("/api/v1/admin/tsdb/delete_series", change(admin::delete_series))
+        .route("/api/v1/admin/tsdb/clean_tombstones", change(admin::clean_tombstones))
+        .route("/api/v1/admin/tsdb/snapshot", change(admin::snapshot))
+        .route("/federate", get(federate::federate))
+        .route("/metrics", get(ops::metrics))
+        .route("/version", get(ops::version))
+        .route("/-/healthy", get(ops::healthy))
+        .route("/-/ready", get(ops::ready))
+        .route("/-/reload", change(ops::reload))
+        .route("/", get(ops::to_page))
+        .route("/graph", get(ops::to_page))
+        .route("/ui/", get(ops::page))
+        .fallback(access::not_found)
+        .method_not_allowed_fallback(access::method_not_allowed);
+
+    // From the inside out: what stands last sees a request first.
+    let routes = routes
+        .layer(from_fn_with_state(Arc::clone(&http), access::readiness))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+            access::after_panic(&metrics, panic.as_ref())
+        }))
+        .layer(from_fn_with_state(Arc::clone(&http), access::log))
+        .with_state(http);
+    // Prefixes must go before a route is looked for, which no layer of the router itself can do.
+    Router::new().fallback_service(tower::Layer::layer(&MapRequestLayer::new(prefix::strip), routes))
+}
+
+/// A question: GET or POST.
+fn ask<T: 'static>(handler: impl Handler<T, Arc<Http>>) -> MethodRouter<Arc<Http>> {
+    get(handler.clone()).post(handler)
+}
+
+/// A change: POST or PUT.
+fn change<T: 'static>(handler: impl Handler<T, Arc<Http>>) -> MethodRouter<Arc<Http>> {
+    post(handler.clone()).put(handler)
+}
+
+/// A successful answer with small data, written at once.
+fn answer(write_data: impl FnOnce(&mut Json)) -> Response {
+    let mut json = Json::default();
+    json.raw("{\"status\":\"success\",\"data\":");
+    write_data(&mut json);
+    json.raw("}");
+    json_response(Body::from(json.into_bytes()))
+}
+
+fn json_response(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! `/query`, `/query_range`, `/query_exemplars`, `/format_query`, `/parse_query`.
+//!
+//! Parameters are looked at in Prometheus' order, so that a request that is wrong twice is told of the same mistake.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::model::{Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::promql::parse::parse;
+use crate::promql::{Answer, Expr, ExprKind, Interrupt, QueryError, QueryOptions, Value, format, tree};
+
+use super::error::ApiError;
+use super::gate::Place;
+use super::json::answer::{AnswerPieces, Frame, QueryStats};
+use super::json::{Json, pages};
+use super::params::Params;
+use super::{Http, answer};
+
+/// The warning that stands beside a result that was cut.
+pub(super) const TRUNCATED: &str = "results truncated due to limit";
+
+/// `/api/v1/query`
+pub(super) async fn instant(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+    let limit = params.limit()?;
+    let now = http.now();
+    let at = params.time_or("time", now)?;
+    let asked = Asked::read(&http, &params)?;
+    let text = params.first("query").to_owned();
+    let (answer, stats, place) = asked
+        .run(&http, text, move |http, text, options| {
+            http.services.queries.instant(http.services.source.as_ref(), text, at, options)
+        })
+        .await?;
+    let fetched = Some(stats.counts.series_fetched);
+    Ok(asked.respond(cut(answer, limit), stats, fetched, place))
+}
+
+/// `/api/v1/query_range`
+pub(super) async fn range(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+    let limit = params.limit()?;
+    let start = params.time("start")?;
+    let end = params.time("end")?;
+    if end < start {
+        return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
+    }
+    let step = params.span("step")?;
+    let grid = StepGrid::new(start, end, step).ok_or_else(|| {
+        let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        ApiError::parameter("step", why)
+    })?;
+    if grid.len().saturating_sub(1) > http.settings.points_max {
+        return Err(ApiError::bad_data(format!(
+            "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX)",
+            with_thousands(http.settings.points_max)
+        )));
+    }
+    let asked = Asked::read(&http, &params)?;
+    let text = params.first("query").to_owned();
+    let (answer, stats, place) = asked
+        .run(&http, text, move |http, text, options| {
+            http.services.queries.range(http.services.source.as_ref(), text, grid, options)
+        })
+        .await?;
+    let fetched = None;
+    Ok(asked.respond(cut(answer, limit), stats, fetched, place))
+}
+
+/// What both kinds of query may be asked with.
+struct Asked {
+    timeout: Span,
+    lookback: Option<Span>,
+    stats: bool,
+    per_step: bool,
+}
+
+impl Asked {
+    fn read(http: &Http, params: &Params) -> Result<Self, ApiError> {
+        let longest = http.settings.query_timeout;
+        // prometheus-adapter may compute a negative timeout: it means no more than "none given".
+        let timeout = match params.first("timeout").strip_prefix('-') {
+            Some(_) => None,
+            None => params.span_if_given("timeout")?.filter(|timeout| *timeout > Span::ZERO),
+        };
+        let timeout = timeout.unwrap_or(longest);
+        let lookback = match params.first("lookback_delta") {
+            "" => None,
+            text => Some(
+                super::params::parse_span(text)
+                    .map_err(|why| ApiError::bad_data(format!("error parsing lookback delta duration: {why}")))?,
+            ),
+        };
+        let stats = params.first("stats");
+        Ok(Asked {
+            timeout: timeout.min(longest),
+            lookback: lookback.filter(|lookback| *lookback > Span::ZERO),
+            stats: !stats.is_empty(),
+            per_step: stats == "all",
+        })
+    }
+
+    async fn run(
+        &self,
+        http: &Arc<Http>,
+        text: String,
+        evaluate: impl FnOnce(&Http, &str, &QueryOptions) -> Result<Answer, QueryError> + Send + 'static,
+    ) -> Result<(Answer, QueryStats, Place), ApiError> {
+        let interrupt = Interrupt::default();
+        let options =
+            QueryOptions { lookback: self.lookback, interrupt: interrupt.clone(), per_step_stats: self.per_step };
+        let asked_at = http.now();
+        let work = {
+            let http = Arc::clone(http);
+            move || {
+                let began_at = http.now();
+                let answer = evaluate(&http, &text, &options);
+                let ended_at = http.now();
+                note_if_slow(&text, ended_at - began_at, &answer);
+                Ok((answer?, began_at, ended_at))
+            }
+        };
+        let (ended, place) = http.queries.run_query(self.timeout, &interrupt, "query", work).await?;
+        let (answer, began_at, ended_at) = ended;
+        let stats = QueryStats {
+            counts: answer.stats.clone(),
+            per_step: self.per_step,
+            queued_seconds: (began_at - asked_at).as_seconds(),
+            running_seconds: (ended_at - began_at).as_seconds(),
+        };
+        Ok((answer, stats, place))
+    }
+
+    fn respond(&self, answer: Answer, stats: QueryStats, series_fetched: Option<u64>, place: Place) -> Response {
+        let frame = Frame { stats: self.stats.then_some(stats), series_fetched };
+        super::json_response(pages::body(Held { pieces: AnswerPieces::new(answer, &frame), _place: place }))
+    }
+}
+
+/// An answer that keeps its query's place until it is written.
+struct Held {
+    pieces: AnswerPieces,
+    _place: Place,
+}
+
+impl pages::Pieces for Held {
+    fn write_next(&mut self, into: &mut Json) -> bool {
+        self.pieces.write_next(into)
+    }
+}
+
+/// Queries that run this long are worth a line with their text.
+const SLOW: Span = Span::from_secs(5);
+
+/// Bytes of a slow query's text in the log.
+const LOGGED_BYTES_MAX: usize = 2048;
+
+/// Runs where the query ran, so that a query whose asker gave up is logged too.
+fn note_if_slow(text: &str, took: Span, answer: &Result<Answer, QueryError>) {
+    if took < SLOW {
+        return;
+    }
+    let text = &text[..text.floor_char_boundary(LOGGED_BYTES_MAX)];
+    match answer {
+        Ok(Answer { stats, .. }) => tracing::warn!(
+            target: "weir::query",
+            query = text,
+            took_ms = took.as_millis(),
+            series = stats.series_fetched,
+            samples = stats.samples_read,
+            "slow query"
+        ),
+        Err(error) => {
+            tracing::warn!(target: "weir::query", query = text, took_ms = took.as_millis(), %error, "slow query failed");
+        }
+    }
+}
+
+/// Cuts an answer to `limit` series, and says so.
+fn cut(mut answer: Answer, limit: Option<usize>) -> Answer {
+    let Some(limit) = limit else { return answer };
+    let was_longer = match &mut answer.value {
+        Value::Vector(samples) => {
+            let longer = samples.len() > limit;
+            samples.truncate(limit);
+            longer
+        }
+        Value::Matrix(series) => {
+            let longer = series.len() > limit;
+            series.truncate(limit);
+            longer
+        }
+        Value::Scalar(..) | Value::String(..) => false,
+    };
+    if was_longer {
+        answer.warnings.push(TRUNCATED.to_owned());
+    }
+    answer
+}
+
+/// `11000` as `11,000`: how the error names the bound.
+fn with_thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `/api/v1/query_exemplars`
+pub(super) async fn exemplars(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+    let start = params.time_or("start", Timestamp::MIN)?;
+    let end = params.time_or("end", Timestamp::MAX)?;
+    let range = TimeRange::new(start, end)
+        .ok_or_else(|| ApiError::bad_data("end timestamp must not be before start timestamp"))?;
+    let expr =
+        parse(params.first("query"), &http.services.features).map_err(|error| ApiError::bad_data(error.to_string()))?;
+    let mut selectors = Vec::new();
+    collect_selectors(&expr, &mut selectors);
+    let found = match selectors.is_empty() {
+        true => Vec::new(),
+        false => {
+            let source = Arc::clone(&http.services.source);
+            http.lookups.run(move || source.exemplars(&selectors, range)).await??
+        }
+    };
+    let pieces = pages::ListAnswer::new(
+        found,
+        |json, series| {
+            json.raw("{\"seriesLabels\":").labels(&series.labels).raw(",\"exemplars\":");
+            json.array(&series.exemplars, |json, exemplar| {
+                json.raw("{\"labels\":").labels(&exemplar.labels).raw(",\"value\":").value(exemplar.value);
+                json.raw(",\"timestamp\":").time(exemplar.at).raw("}");
+            });
+            json.raw("}");
+        },
+        vec![],
+    );
+    Ok(super::json_response(pages::body(pieces)))
+}
+
+/// The matchers of every selector in `expr`.
+fn collect_selectors(expr: &Expr, into: &mut Vec<Vec<Matcher>>) {
+    match &expr.kind {
+        ExprKind::Number { .. } | ExprKind::String(_) => {}
+        ExprKind::Selector(selector) => into.push(selector.matchers.clone()),
+        ExprKind::Range { selector, .. } => collect_selectors(selector, into),
+        ExprKind::Subquery(subquery) => collect_selectors(&subquery.expr, into),
+        ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => collect_selectors(expr, into),
+        ExprKind::Binary(binary) => {
+            collect_selectors(&binary.left, into);
+            collect_selectors(&binary.right, into);
+        }
+        ExprKind::Aggregate(aggregate) => {
+            collect_selectors(&aggregate.expr, into);
+            if let Some(parameter) = &aggregate.parameter {
+                collect_selectors(parameter, into);
+            }
+        }
+        ExprKind::Call(call) => call.arguments.iter().for_each(|argument| collect_selectors(argument, into)),
+    }
+}
+
+/// `/api/v1/format_query`
+pub(super) async fn layout(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+    let expr =
+        parse(params.first("query"), &http.services.features).map_err(|error| ApiError::parameter("query", error))?;
+    Ok(answer(|json| {
+        json.string(&format::pretty(&expr));
+    }))
+}
+
+/// `/api/v1/parse_query`
+pub(super) async fn syntax_tree(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+    let expr =
+        parse(params.first("query"), &http.services.features).map_err(|error| ApiError::parameter("query", error))?;
+    Ok(answer(|json| {
+        json.raw(&tree::json(&expr).to_string());
+    }))
+}

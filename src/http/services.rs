@@ -1,0 +1,275 @@
+//! What stands behind the routes: everything a handler may ask, handed in by whoever wires the program.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+
+use crate::ingest::{Ingest, IngestError, WriteRequest, Written};
+use crate::model::{Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
+use crate::rules::status::RuleStatus;
+use crate::store::{SampleSource, StoreError};
+
+use super::readiness::Readiness;
+
+/// Everything a handler may ask. Built by `app`.
+pub struct Services {
+    /// Series, labels, exemplars, metadata.
+    pub source: Arc<dyn SampleSource>,
+    /// The query engine.
+    pub queries: Arc<dyn Queries>,
+    /// Which experimental parts of PromQL are on, for what only parses.
+    pub features: Features,
+    /// Where remote writes go.
+    pub writer: Arc<dyn Writer>,
+    /// Groups, rules, alerts, Alertmanagers.
+    pub rules: Arc<dyn RuleStatus>,
+    /// What storage says of itself.
+    pub storage: Arc<dyn StorageStatus>,
+    /// Deleting and snapshots; `None` = the admin API is switched off.
+    pub admin: Option<Arc<dyn Admin>>,
+    /// Whether the program is up, and how far it is.
+    pub readiness: Arc<Readiness>,
+    /// All rooms' metrics.
+    pub registry: Arc<Registry>,
+    /// This room's metrics, registered in `registry`.
+    pub metrics: super::metrics::Metrics,
+    /// What was built.
+    pub build: BuildInfo,
+    /// When the program started.
+    pub started_at: Timestamp,
+    /// Reads the configuration again; the text says what is wrong with it, and the old one stays.
+    pub reload: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// The configuration that holds, and when it was loaded.
+    pub config: Arc<dyn Fn() -> ConfigStatus + Send + Sync>,
+    /// Command-line flags with their values.
+    pub flags: BTreeMap<String, String>,
+    /// What time it is.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// Bounds of the API.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a query may run; `timeout=` may only shorten it.
+    pub query_timeout: Span,
+    /// Queries that run at once.
+    pub queries_running_max: usize,
+    /// Queries that wait for a place; more are turned away at once.
+    pub queries_waiting_max: usize,
+    /// Writes that are taken in at once.
+    pub writes_running_max: usize,
+    /// Writes that wait; more are told to come back.
+    pub writes_waiting_max: usize,
+    /// Largest body of a write, in bytes. No encoding makes a body larger than what decoding may give.
+    pub write_body_bytes_max: usize,
+    /// Bytes of all write bodies in memory at once.
+    pub write_bytes_in_flight_max: usize,
+    /// How long a request body may take to arrive.
+    pub body_timeout: Duration,
+    /// Points that a range query may ask for, per series. (Prometheus: 11,000.)
+    pub points_max: usize,
+    /// Whether POST /-/reload works. SIGHUP always does.
+    pub reload_by_http: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            query_timeout: Span::from_secs(120),
+            queries_running_max: 20,
+            queries_waiting_max: 256,
+            writes_running_max: 64,
+            writes_waiting_max: 1024,
+            write_body_bytes_max: 32 * 1024 * 1024,
+            write_bytes_in_flight_max: 256 * 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            points_max: 11_000,
+            reload_by_http: true,
+        }
+    }
+}
+
+/// The query engine as the API sees it: text in, value out. The real one is [`Engine`].
+pub trait Queries: Send + Sync {
+    /// Evaluates `text` at one instant. Blocks.
+    ///
+    /// # Errors
+    /// Where the text is no query, or it cannot be evaluated.
+    fn instant(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        at: Timestamp,
+        options: &QueryOptions,
+    ) -> Result<Answer, QueryError>;
+
+    /// Evaluates `text` at each point of `grid`. Blocks.
+    ///
+    /// # Errors
+    /// As [`instant`](Self::instant).
+    fn range(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        grid: StepGrid,
+        options: &QueryOptions,
+    ) -> Result<Answer, QueryError>;
+}
+
+impl Queries for Engine {
+    fn instant(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        at: Timestamp,
+        options: &QueryOptions,
+    ) -> Result<Answer, QueryError> {
+        Engine::instant(self, source, text, at, options)
+    }
+
+    fn range(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        grid: StepGrid,
+        options: &QueryOptions,
+    ) -> Result<Answer, QueryError> {
+        Engine::range(self, source, text, grid, options)
+    }
+}
+
+/// Takes what senders write: the real one is [`Ingest`].
+pub trait Writer: Send + Sync {
+    /// Decodes one body and stores what can be stored. Blocks until that is durable.
+    ///
+    /// # Errors
+    /// Only where nothing of the body counts as written.
+    fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError>;
+}
+
+impl Writer for Ingest {
+    fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
+        Ingest::write(self, request)
+    }
+}
+
+/// What storage says of itself, for `/api/v1/status/tsdb`.
+pub trait StorageStatus: Send + Sync {
+    /// Counts, with at most `limit` entries in each list. Blocks.
+    ///
+    /// # Errors
+    /// Where the catalogue cannot be read.
+    fn cardinality(&self, limit: usize) -> Result<Cardinality, StoreError>;
+
+    /// How long samples are kept, as text: `90d`.
+    fn retention(&self) -> String;
+}
+
+/// Where the series come from. (Prometheus: `tsdb.Stats`.)
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cardinality {
+    /// Series in the head.
+    pub series: u64,
+    /// Distinct label pairs.
+    pub label_pairs: u64,
+    /// Chunks in the head.
+    pub chunks: u64,
+    /// The first and last sample's time in the head, if there are any.
+    pub range: Option<TimeRange>,
+    /// Metric names with most series.
+    pub series_by_metric: Vec<(String, u64)>,
+    /// Label names with most values.
+    pub values_by_label: Vec<(String, u64)>,
+    /// Label names whose values take most bytes.
+    pub bytes_by_label: Vec<(String, u64)>,
+    /// Label pairs, as `name=value`, with most series.
+    pub series_by_pair: Vec<(String, u64)>,
+}
+
+impl Cardinality {
+    /// Counts labels; `span` is the time of the oldest and the newest sample.
+    pub fn of(series: &[Labels], span: Option<(Timestamp, Timestamp)>, limit: usize) -> Self {
+        let (mut metrics, mut pairs) = (BTreeMap::new(), BTreeMap::new());
+        for labels in series {
+            *metrics.entry(labels.metric_name().unwrap_or("")).or_insert(0) += 1;
+            for pair in labels {
+                *pairs.entry(pair).or_insert(0) += 1;
+            }
+        }
+        let (mut values, mut bytes) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in pairs.keys() {
+            *values.entry(*name).or_insert(0) += 1;
+            *bytes.entry(*name).or_insert(0) += value.len() as u64;
+        }
+        Cardinality {
+            series: series.len() as u64,
+            label_pairs: pairs.len() as u64,
+            chunks: 0,
+            range: span.and_then(|(oldest, newest)| TimeRange::new(oldest, newest)),
+            series_by_metric: most(metrics.into_iter().map(|(name, count)| (name.to_owned(), count)), limit),
+            values_by_label: most(values.into_iter().map(|(name, count)| (name.to_owned(), count)), limit),
+            bytes_by_label: most(bytes.into_iter().map(|(name, count)| (name.to_owned(), count)), limit),
+            series_by_pair: most(pairs.iter().map(|((name, value), count)| (format!("{name}={value}"), *count)), limit),
+        }
+    }
+}
+
+/// The `limit` entries with the highest counts, highest first, then by name.
+fn most(counts: impl Iterator<Item = (String, u64)>, limit: usize) -> Vec<(String, u64)> {
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
+    counts.truncate(limit);
+    counts
+}
+
+/// What changes or copies what is stored.
+pub trait Admin: Send + Sync {
+    /// Makes samples invisible. Blocks.
+    ///
+    /// # Errors
+    /// Where the store cannot take writes.
+    fn delete_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<(), StoreError>;
+
+    /// Removes what was deleted from disk. Blocks.
+    ///
+    /// # Errors
+    /// Where the store cannot take writes.
+    fn clean_tombstones(&self) -> Result<(), StoreError>;
+
+    /// Copies all data into a new folder under the data folder and says its name. Blocks.
+    ///
+    /// # Errors
+    /// Where files cannot be written.
+    fn snapshot(&self, skip_head: bool) -> Result<String, StoreError>;
+}
+
+/// The configuration as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigStatus {
+    /// Its text, without secrets.
+    pub yaml: String,
+    /// When it was loaded.
+    pub loaded_at: Timestamp,
+    /// Whether the last attempt to load one worked.
+    pub last_reload_worked: bool,
+}
+
+/// What was built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// Weir's own version.
+    pub version: String,
+    /// The commit.
+    pub revision: String,
+    /// The branch.
+    pub branch: String,
+    /// Who or what built it.
+    pub build_user: String,
+    /// When, as text.
+    pub build_date: String,
+    /// The compiler's version.
+    pub rustc: String,
+}

@@ -1,0 +1,10 @@
+//! The API as clients see it: requests in, status and body out.
+
+mod world;
+mod queries;
+mod listings;
+mod writes;
+mod alerting;
+mod operation;
+mod traps;
+mod connections;

@@ -1,0 +1,365 @@
+//! A whole API over the real engine and fakes: a store in a `Vec`, a writer that remembers, rules as a test puts them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use prometheus_client::registry::Registry;
+use tower::ServiceExt;
+
+use crate::http::*;
+use crate::ingest::wire::WireError;
+use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written};
+use crate::model::{Column, Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
+use crate::rules::status::{GroupStatus, RuleStatus};
+use crate::store::{
+    Appended, Exemplar, ExemplarSeries, MetricMetadata, ReadSamples, Refusals, Refused, SampleSource, SelectedSeries,
+    SeriesSet, StoreError,
+};
+
+/// The time in this world, unless it is moved.
+pub(super) const NOW: i64 = 1_795_363_200_000;
+
+pub(super) struct World {
+    pub(super) router: Router,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) engine: Arc<Watched>,
+    pub(super) writer: Arc<Scribe>,
+    pub(super) rules: Arc<Groups>,
+    pub(super) deleted: Arc<Mutex<Vec<(String, TimeRange)>>>,
+}
+
+/// What a test may want otherwise.
+pub(super) struct Wish {
+    pub(super) admin: bool,
+    pub(super) ready: bool,
+    pub(super) settings: Settings,
+    pub(super) reload: Result<(), String>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Wish { admin: true, ready: true, settings: Settings::default(), reload: Ok(()) }
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        World::wished(Wish::default())
+    }
+
+    pub(super) fn wished(wish: Wish) -> Self {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let readiness = Arc::new(Readiness::default());
+        if wish.ready {
+            readiness.enter(Phase::Ready);
+        }
+        let (engine, writer) = (Arc::new(Watched::default()), Arc::new(Scribe::default()));
+        let (rules, deleted) = (Arc::new(Groups::default()), Arc::default());
+        let services = Services {
+            source: Arc::new(Shelf),
+            queries: engine.clone(),
+            features: Features::default(),
+            writer: writer.clone(),
+            rules: rules.clone(),
+            storage: Arc::new(Shelf),
+            admin: wish.admin.then(|| Arc::new(Eraser(Arc::clone(&deleted))) as Arc<dyn Admin>),
+            readiness: readiness.clone(),
+            registry: Arc::new(registry),
+            metrics,
+            build: BuildInfo { version: "0.1.0".into(), revision: "abc".into(), ..BuildInfo::default() },
+            started_at: Timestamp::from_millis(NOW - 3_600_000),
+            reload: Arc::new(move || wish.reload.clone()),
+            config: Arc::new(|| ConfigStatus { yaml: "listen: x\n".into(), ..ConfigStatus::default() }),
+            flags: BTreeMap::from([("listen".to_owned(), "0.0.0.0:8488".to_owned())]),
+            clock: Arc::new(|| Timestamp::from_millis(NOW)),
+        };
+        let router = router(services, wish.settings);
+        World { router, readiness, engine, writer, rules, deleted }
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.expect("a router cannot fail")
+    }
+
+    /// Status and body of a request without a body.
+    pub(super) async fn ask(&self, method: Method, uri: &str) -> (u16, String) {
+        let request = Request::builder().method(method).uri(uri).body(Body::empty()).expect("a request");
+        read(self.send(request).await).await
+    }
+
+    pub(super) async fn get(&self, uri: &str) -> (u16, String) {
+        self.ask(Method::GET, uri).await
+    }
+
+    pub(super) async fn post_form(&self, uri: &str, form: &str) -> (u16, String) {
+        let request = Request::post(uri)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .expect("a request");
+        read(self.send(request).await).await
+    }
+
+    /// The answer must be a success with exactly this data.
+    #[track_caller]
+    pub(super) fn check(&self, uri: &str, data: &str) -> impl Future<Output = ()> + use<> {
+        let (router, caller, uri) = (self.router.clone(), std::panic::Location::caller(), uri.to_owned());
+        let expected = format!(r#"{{"status":"success","data":{data}}}"#);
+        async move {
+            let request = Request::get(&uri).body(Body::empty()).expect("a request");
+            let (status, body) = read(router.oneshot(request).await.expect("a router cannot fail")).await;
+            assert_eq!((status, body.as_str()), (200, expected.as_str()), "{uri}, asked at {caller}");
+        }
+    }
+
+    /// The answer must be an error with this status, type and text.
+    #[track_caller]
+    pub(super) fn refuse(&self, uri: &str, status: u16, kind: &str, text: &str) -> impl Future<Output = ()> + use<> {
+        let (router, caller, uri) = (self.router.clone(), std::panic::Location::caller(), uri.to_owned());
+        let expected = serde_json::json!({"status": "error", "errorType": kind, "error": text});
+        async move {
+            let request = Request::get(&uri).body(Body::empty()).expect("a request");
+            let (found, body) = read(router.oneshot(request).await.expect("a router cannot fail")).await;
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body));
+            assert_eq!((found, body), (status, expected), "{uri}, asked at {caller}");
+        }
+    }
+}
+
+pub(super) async fn read(response: Response<Body>) -> (u16, String) {
+    let status: StatusCode = response.status();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    (status.as_u16(), String::from_utf8(body.to_vec()).expect("text"))
+}
+
+/// A store with three series.
+pub(super) struct Shelf;
+
+pub(super) fn shelved() -> Vec<Labels> {
+    vec![
+        Labels::from_pairs([("__name__", "down"), ("http.status", "200")]),
+        Labels::from_pairs([("__name__", "up"), ("job", "a")]),
+        Labels::from_pairs([("__name__", "up"), ("job", "b")]),
+    ]
+}
+
+impl SampleSource for Shelf {
+    fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesSet, StoreError> {
+        let samples: Arc<dyn ReadSamples> = Arc::new(Ones(range));
+        let labels = self.series(matchers, range)?.into_iter();
+        let series = labels.map(|labels| SelectedSeries { labels, samples: Arc::clone(&samples) }).collect();
+        Ok(SeriesSet { series, warnings: vec![] })
+    }
+
+    fn series(&self, matchers: &[Matcher], _: TimeRange) -> Result<Vec<Labels>, StoreError> {
+        if matchers.iter().any(|matcher| matcher.name == "damaged") {
+            return Err(StoreError::Catalogue("torn page".into()));
+        }
+        Ok(shelved().into_iter().filter(|labels| Matcher::all_match(matchers, labels)).collect())
+    }
+
+    fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        let series = self.series(matchers, range)?;
+        let mut names: Vec<_> = series.iter().flat_map(|one| one.iter().map(|(name, _)| name.to_owned())).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        let series = self.series(matchers, range)?;
+        let mut values: Vec<_> = series.iter().filter_map(|labels| labels.get(name).map(str::to_owned)).collect();
+        values.sort_unstable();
+        values.dedup();
+        Ok(values)
+    }
+
+    fn metadata(&self, metric: Option<&str>) -> Result<Vec<(String, Vec<MetricMetadata>)>, StoreError> {
+        let gauge = |help: &str| MetricMetadata { kind: "gauge".into(), help: help.into(), unit: String::new() };
+        let all = vec![("down".to_owned(), vec![gauge("d")]), ("up".to_owned(), vec![gauge("u"), gauge("v")])];
+        Ok(all.into_iter().filter(|(name, _)| metric.is_none_or(|metric| metric == name)).collect())
+    }
+
+    fn exemplars(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<ExemplarSeries>, StoreError> {
+        let at = Timestamp::from_millis(1_500);
+        let wanted = |labels: &Labels| selectors.iter().any(|matchers| Matcher::all_match(matchers, labels));
+        let labels = shelved().into_iter().filter(|labels| range.contains(at) && wanted(labels));
+        let exemplar = || Exemplar { labels: Labels::from_pairs([("trace_id", "t1")]), value: 0.5, at };
+        Ok(labels.map(|labels| ExemplarSeries { labels, exemplars: vec![exemplar()] }).collect())
+    }
+}
+
+/// The value 1 every half second.
+struct Ones(TimeRange);
+
+impl ReadSamples for Ones {
+    fn read(&self, into: &mut Column) -> Result<(), StoreError> {
+        let first = self.0.start().as_millis().div_euclid(500) * 500;
+        let all = (first..=self.0.end().as_millis()).step_by(500).map(Timestamp::from_millis);
+        *into = Column { at: all.filter(|at| self.0.contains(*at)).collect(), ..Column::default() };
+        into.values = vec![1.0; into.at.len()];
+        Ok(())
+    }
+}
+
+impl StorageStatus for Shelf {
+    fn cardinality(&self, _: usize) -> Result<Cardinality, StoreError> {
+        Ok(Cardinality {
+            series: 3,
+            label_pairs: 5,
+            chunks: 3,
+            series_by_metric: vec![("up".into(), 2), ("down".into(), 1)],
+            ..Cardinality::default()
+        })
+    }
+
+    fn retention(&self) -> String {
+        "90d".into()
+    }
+}
+
+/// The real engine, but for a few texts that stand for what is hard to bring about; remembers what it was asked.
+#[derive(Default)]
+pub(super) struct Watched {
+    engine: Engine,
+    pub(super) asked: Mutex<Vec<Asked>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Asked {
+    pub(super) text: String,
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) step: i64,
+    pub(super) lookback: Option<Span>,
+}
+
+impl Watched {
+    pub(super) fn last(&self) -> Asked {
+        self.asked.lock().unwrap().last().cloned().expect("something was asked")
+    }
+
+    fn watch(&self, text: &str, grid: StepGrid, options: &QueryOptions) -> Result<(), QueryError> {
+        self.asked.lock().unwrap().push(Asked {
+            text: text.to_owned(),
+            start: grid.start().as_millis(),
+            end: grid.end().as_millis(),
+            step: grid.step().as_millis(),
+            lookback: options.lookback,
+        });
+        match text {
+            "slow" => loop {
+                options.interrupt.check()?;
+                std::thread::yield_now();
+            },
+            "bug" => panic!("a bug in the engine"),
+            "busy" => Err(QueryError::Store(StoreError::Overloaded("too many readers".into()))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Queries for Watched {
+    fn instant(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        at: Timestamp,
+        options: &QueryOptions,
+    ) -> Result<Answer, QueryError> {
+        self.watch(text, StepGrid::instant(at), options)?;
+        self.engine.instant(source, text, at, options)
+    }
+
+    fn range(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        grid: StepGrid,
+        options: &QueryOptions,
+    ) -> Result<Answer, QueryError> {
+        self.watch(text, grid, options)?;
+        self.engine.range(source, text, grid, options)
+    }
+}
+
+/// Takes writes; the body says what shall become of them.
+#[derive(Default)]
+pub(super) struct Scribe {
+    pub(super) taken: Mutex<Vec<Taken>>,
+}
+
+/// What a write came with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Taken {
+    pub(super) body: Vec<u8>,
+    pub(super) encoding: String,
+    pub(super) replica: String,
+    pub(super) received_at: i64,
+}
+
+impl Writer for Scribe {
+    fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
+        let two = request.content_type.is_some_and(|kind| kind.contains("v2"));
+        self.taken.lock().unwrap().push(Taken {
+            body: request.body.to_vec(),
+            encoding: request.content_encoding.unwrap_or("").to_owned(),
+            replica: request.replica.unwrap_or("").to_owned(),
+            received_at: request.received_at.as_millis(),
+        });
+        let mut refusals = Refusals::default();
+        match request.body {
+            b"broken" => return Err(WireError::Empty.into()),
+            b"bomb" => return Err(IngestError::TooLarge(8)),
+            b"png" => return Err(IngestError::Unsupported("content type image/png".into())),
+            b"disk full" => return Err(StoreError::ReadOnly("no space left".into()).into()),
+            b"some old" => {
+                let at = Some(Timestamp::from_millis(1_500));
+                refusals.add(&Refused::TooOld, 2, || ("up{job=\"a\"}".into(), at));
+                refusals.add(&Refused::NoMetricName, 1, || ("{}".into(), None));
+            }
+            b"relabeled" => refusals.add(&Refused::Relabeled, 7, || unreachable!("no fault, no name")),
+            _ => {}
+        }
+        let appended = Appended { samples: 5, histograms: 1, exemplars: 2, refusals };
+        Ok(Written { appended, version: if two { WriteVersion::V2 } else { WriteVersion::V1 } })
+    }
+}
+
+/// Rule groups as a test puts them.
+#[derive(Default)]
+pub(super) struct Groups(pub(super) Mutex<Vec<GroupStatus>>);
+
+impl RuleStatus for Groups {
+    fn groups(&self) -> Vec<GroupStatus> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn notifiers(&self) -> Vec<String> {
+        vec!["http://am:9093/api/v2/alerts".into()]
+    }
+}
+
+/// Remembers what was deleted.
+struct Eraser(Arc<Mutex<Vec<(String, TimeRange)>>>);
+
+impl Admin for Eraser {
+    fn delete_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<(), StoreError> {
+        let text = matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        self.0.lock().unwrap().push((text, range));
+        Ok(())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, StoreError> {
+        Ok(format!("20261122T160000Z-{skip_head}"))
+    }
+}

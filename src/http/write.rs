@@ -1,0 +1,130 @@
+//! `/api/v1/write`: the body goes to the decoder as it came, and what became of it goes back to the sender.
+//!
+//! 204 = everything is durable; 400 = what could be kept is, the rest never will be; 413 and 415 = nobody here reads
+//! that; 503 with Retry-After = send it again. Never 5xx for a fault of the data: senders would repeat it for ever.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written, refusal_text};
+use crate::model::with_causes;
+use crate::store::{Appended, StoreError};
+
+use super::error::{ApiError, ErrorKind};
+use super::params::Params;
+use super::{Http, body};
+
+const SAMPLES_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
+const HISTOGRAMS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-histograms-written");
+const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-exemplars-written");
+
+/// Names the sender's HA replica where its labels do not; the URL parameter `replica` does the same.
+const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
+
+/// `/api/v1/write` and its aliases.
+pub(super) async fn write(State(http): State<Arc<Http>>, request: Request) -> Response {
+    let version_claimed = claimed_version(request.headers());
+    match accept(&http, request).await {
+        Ok(written) => respond(&written),
+        Err(error) => {
+            let mut response = error.text();
+            if version_claimed == WriteVersion::V2 {
+                tell_counts(response.headers_mut(), &Appended::default());
+            }
+            response
+        }
+    }
+}
+
+async fn accept(http: &Arc<Http>, request: Request) -> Result<Written, ApiError> {
+    let (parts, body) = request.into_parts();
+    let received_at = http.now();
+    let bytes_max = http.settings.write_body_bytes_max;
+    // Room for the body is taken before it is read: what its length claims, or the most it may have.
+    let declared = axum::body::HttpBody::size_hint(&body).exact().and_then(|length| usize::try_from(length).ok());
+    let room = http.write_room.room_for(declared.unwrap_or(bytes_max).min(bytes_max))?;
+    let body = body::read(body, bytes_max, http.settings.body_timeout).await?;
+    let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (content_type, content_encoding) = (header(header::CONTENT_TYPE), header(header::CONTENT_ENCODING));
+    let in_url = Params::parse(parts.uri.query().unwrap_or(""));
+    let replica = header(REPLICA).or_else(|| Some(in_url.first("replica").to_owned()));
+    let writer = Arc::clone(&http.services.writer);
+    let work = move || {
+        let _held = room;
+        writer.write(&WriteRequest {
+            body: &body,
+            content_type: content_type.as_deref(),
+            content_encoding: content_encoding.as_deref(),
+            replica: replica.as_deref().filter(|name| !name.is_empty()),
+            received_at,
+        })
+    };
+    http.writes.run(work).await?.map_err(|error| refused(&error))
+}
+
+fn refused(error: &IngestError) -> ApiError {
+    let kind = match error {
+        IngestError::Malformed(_) => ErrorKind::BadData,
+        IngestError::TooLarge(_) => ErrorKind::TooLarge,
+        IngestError::Unsupported(_) => ErrorKind::Unsupported,
+        // A limit that the same bytes will pass again.
+        IngestError::Store(StoreError::TooLarge(_)) => ErrorKind::BadData,
+        // Whatever storage has, it is no fault of the data: the sender keeps it and comes back.
+        _ => ErrorKind::Unavailable,
+    };
+    if kind == ErrorKind::Unavailable {
+        tracing::warn!(error = %with_causes(error), "write not stored");
+    }
+    ApiError::new(kind, with_causes(error))
+}
+
+/// What the headers say; the decoder has the last word, but an error needs an answer in the sender's protocol.
+fn claimed_version(headers: &HeaderMap) -> WriteVersion {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    match kind.contains("io.prometheus.write.v2") {
+        true => WriteVersion::V2,
+        false => WriteVersion::V1,
+    }
+}
+
+fn respond(written: &Written) -> Response {
+    let refusals = &written.appended.refusals;
+    let mut response = match refusals.has_faults() {
+        false => StatusCode::NO_CONTENT.into_response(),
+        true => ApiError::bad_data(refusal_text(refusals)).text(),
+    };
+    if written.version == WriteVersion::V2 {
+        tell_counts(response.headers_mut(), &written.appended);
+    }
+    response
+}
+
+fn tell_counts(headers: &mut HeaderMap, appended: &Appended) {
+    headers.insert(SAMPLES_WRITTEN, HeaderValue::from(appended.samples));
+    headers.insert(HISTOGRAMS_WRITTEN, HeaderValue::from(appended.histograms));
+    headers.insert(EXEMPLARS_WRITTEN, HeaderValue::from(appended.exemplars));
+}
+
+/// A budget of bytes for bodies in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<tokio::sync::Semaphore>);
+
+/// Bytes in one permit.
+const UNIT: usize = 1024;
+
+impl Room {
+    pub(super) fn new(bytes: usize) -> Self {
+        Room(Arc::new(tokio::sync::Semaphore::new(bytes / UNIT)))
+    }
+
+    fn room_for(&self, bytes: usize) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
+        let units = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
+        self.0
+            .clone()
+            .try_acquire_many_owned(units)
+            .map_err(|_| ApiError::new(ErrorKind::Unavailable, "too many bytes of writes are in memory already"))
+    }
+}
