@@ -11,3 +11,8 @@ pub mod ingest;
 pub mod promql;
 pub mod rules;
 pub mod http;
+pub mod clock;
+pub mod config;
+pub mod telemetry;
+pub mod app;
+pub mod cli;

@@ -1,0 +1,246 @@
+//! Wiring: builds every room, starts them in order, and stops them in the reverse order.
+//!
+//! ```text
+//! start   clock, logging -> port bound, "not ready" -> tsdb recovers -> promql -> ingest -> rules -> ready
+//! stop    not ready, http drains -> rules end, alerts are handed over -> tsdb flushes and closes
+//! ```
+//!
+//! Read next: [`run`] is all of it on one screen; `settings` says what the configuration means to each room.
+
+mod metrics;
+mod maintenance;
+mod reload;
+mod seams;
+mod settings;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Serve;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{self, Phase, Readiness};
+use crate::ingest::{self, Ingest};
+use crate::promql::Engine;
+use crate::rules::status::RuleStatus as _;
+use crate::rules::{self, Rules};
+use crate::telemetry;
+use crate::tsdb::catalogue::rocks::Rocks;
+use crate::tsdb::{self, Tsdb};
+
+use maintenance::Maintenance;
+use reload::Reload;
+use seams::{AdminSeam, StorageSeam};
+
+/// How long the runtime may take to end what was left running.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What keeps Weir from starting, or from closing its data properly.
+pub fn run(config: &Config, flags: &Serve) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    telemetry::start(config.log.format, &config.log.level, clock.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start threads")?;
+    let outcome = runtime.block_on(serve(config, flags, &clock));
+    runtime.shutdown_timeout(LAST_GRACE);
+    outcome
+}
+
+async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<()> {
+    let features = settings::features(config)?;
+    let started_at = clock.now();
+    let readiness = Arc::new(Readiness::default());
+    let mut registry = Registry::default();
+    let http_metrics = http::Metrics::register(&mut registry);
+    let ingest_metrics = ingest::Metrics::default();
+    ingest_metrics.register(&mut registry);
+    let tsdb_metrics = tsdb::Metrics::default();
+    tsdb_metrics.register(&mut registry);
+    let rules_metrics = rules::Metrics::register(&mut registry);
+    let app_metrics = metrics::Metrics::register(&mut registry);
+
+    // The port opens before recovery, so that health checks see how far it is.
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
+    tracing::info!(address = %config.listen, version = env!("CARGO_PKG_VERSION"), "weir listens");
+    let stop = CancellationToken::new();
+    let whole = Arc::new(OnceLock::new());
+    let listening = tokio::spawn(http::listen(
+        listener,
+        http::until_ready(Arc::clone(&readiness), Arc::clone(&whole)),
+        http::ListenSettings::default(),
+        http_metrics.clone(),
+        stop.clone().cancelled_owned(),
+    ));
+    let signals = signals::Signals::listen()?;
+
+    let opened = open_store(config, flags, clock, &readiness, tsdb_metrics);
+    let tsdb = tokio::select! {
+        opened = opened => opened?,
+        () = signals.ended() => return Ok(()),
+    };
+    let maintenance = Maintenance::start(&tsdb, clock, settings::sync_log_every(config));
+
+    let engine = Arc::new(Engine::new(settings::engine(config, features)));
+    let ingest = Ingest::new(settings::ingest(config), Arc::clone(&tsdb) as _, ingest_metrics);
+    let rules = start_rules(config, features, &engine, &tsdb, clock, rules_metrics)?;
+    let reload = Arc::new(Reload::new(config, flags, Arc::clone(&rules), app_metrics, clock.clone()));
+
+    let services = http::Services {
+        source: Arc::clone(&tsdb) as _,
+        queries: engine,
+        features,
+        writer: Arc::new(ingest),
+        rules: Arc::clone(&rules) as _,
+        storage: Arc::new(StorageSeam { tsdb: Arc::clone(&tsdb), retention: config.retention }),
+        admin: config.http.admin.then(|| Arc::new(AdminSeam(Arc::clone(&tsdb))) as _),
+        readiness: Arc::clone(&readiness),
+        registry: Arc::new(registry),
+        metrics: http_metrics,
+        build: build_info(),
+        started_at,
+        reload: reload.hook(),
+        config: reload.status_hook(),
+        flags: flag_values(config),
+        clock: clock.to_fn(),
+    };
+    if whole.set(http::router(services, settings::http(config))).is_err() {
+        unreachable!("the whole router is set once");
+    }
+    readiness.enter(Phase::Ready);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(
+        data = %config.data.display(),
+        retention = %config.retention,
+        groups = rules.groups().len(),
+        notifiers = config.notifiers.len(),
+        "weir is ready"
+    );
+
+    signals.serve(&reload).await;
+
+    readiness.enter(Phase::Stopping);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("weir stops");
+    stop.cancel();
+    let listened = listening.await;
+    // Whatever became of the listener, the rooms behind it end properly.
+    tokio::task::spawn_blocking(move || {
+        rules.stop();
+        maintenance.stop();
+        tsdb.close().context("close the store")
+    })
+    .await
+    .context("end the rooms")??;
+    listened.context("end the listener")?.context("listen")?;
+    tracing::info!("weir has stopped");
+    Ok(())
+}
+
+/// Opens the store on a thread of its own, and shows how far recovery is.
+async fn open_store(
+    config: &Config,
+    flags: &Serve,
+    clock: &Clock,
+    readiness: &Readiness,
+    metrics: tsdb::Metrics,
+) -> anyhow::Result<Arc<Tsdb>> {
+    let progress = Arc::new(tsdb::Progress::default());
+    let settings = settings::tsdb(config, process_seed(clock), flags.unsafe_without_log);
+    let (reported, now) = (Arc::clone(&progress), clock.now());
+    let mut opening = tokio::task::spawn_blocking(move || {
+        let catalogue = Rocks::open(&settings.data.join("catalogue"))?;
+        Tsdb::open(settings, Box::new(catalogue), metrics, now, &reported)
+    });
+    loop {
+        tokio::select! {
+            opened = &mut opening => {
+                let doing = || format!("open the data directory {}", config.data.display());
+                let tsdb = opened.context("recover")?.with_context(doing)?;
+                tell_recovery(&tsdb.status());
+                return Ok(Arc::new(tsdb));
+            }
+            () = tokio::time::sleep(Duration::from_millis(100)) => {
+                let (done, total) = (progress.done_bytes(), progress.total_bytes());
+                readiness.enter(Phase::Recovering { done, total, what: "replaying the log, bytes".into() });
+            }
+        }
+    }
+}
+
+/// What recovery found; damage by file and place, since somebody must look.
+fn tell_recovery(status: &tsdb::Status) {
+    let tsdb::Recovered { log_bytes, samples, torn_bytes, damages, nameless_samples, adopted_parts, .. } =
+        &status.recovered;
+    for damage in damages {
+        tracing::error!(damage, "the data directory is damaged; the rest is served");
+    }
+    if *nameless_samples > 0 {
+        tracing::error!(samples = nameless_samples, "samples whose series nothing names any more are left out");
+    }
+    let (parts, part_bytes) = (status.parts, status.part_bytes);
+    tracing::info!(parts, part_bytes, adopted_parts, log_bytes, samples, torn_bytes, "the store is recovered");
+}
+
+fn start_rules(
+    config: &Config,
+    features: crate::promql::Features,
+    engine: &Arc<Engine>,
+    tsdb: &Arc<Tsdb>,
+    clock: &Clock,
+    metrics: rules::Metrics,
+) -> anyhow::Result<Arc<Rules>> {
+    let handle = tokio::runtime::Handle::current();
+    let deps = rules::Deps {
+        query: rules::query_with(Arc::clone(engine), Arc::clone(tsdb) as _, config.query.timeout.0, &handle),
+        sink: Arc::clone(tsdb) as _,
+        journal: Arc::clone(tsdb) as _,
+        clock: clock.to_fn(),
+        metrics,
+        wait_for_sources: None,
+    };
+    let settings = settings::rules(config, features);
+    let rules = Rules::start(settings, deps, &handle).context("start rules")?;
+    if !config.rules.files.is_empty() && rules.groups().is_empty() {
+        tracing::warn!(patterns = config.rules.files.join(" "), "no rule file is found: nothing is evaluated");
+    }
+    Ok(rules)
+}
+
+/// A number nobody can foresee, for hashes over what senders choose.
+fn process_seed(clock: &Clock) -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write_i64(clock.now().as_millis());
+    hasher.finish()
+}
+
+fn build_info() -> http::BuildInfo {
+    http::BuildInfo {
+        version: env!("CARGO_PKG_VERSION").into(),
+        revision: option_env!("WEIR_REVISION").unwrap_or("unknown").into(),
+        ..http::BuildInfo::default()
+    }
+}
+
+/// The settings that people look for in `/api/v1/status/flags`.
+fn flag_values(config: &Config) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("listen".to_owned(), config.listen.to_string()),
+        ("data".to_owned(), config.data.display().to_string()),
+        ("retention".to_owned(), config.retention.to_string()),
+        ("query.lookback-delta".to_owned(), config.query.lookback.to_string()),
+        ("query.timeout".to_owned(), config.query.timeout.to_string()),
+        ("query.max-samples".to_owned(), config.query.samples_max.to_string()),
+        ("query.max-concurrency".to_owned(), config.query.concurrency.to_string()),
+        ("promql.enable".to_owned(), config.query.features.join(",")),
+    ])
+}

@@ -1,0 +1,95 @@
+//! From the configuration to each room's settings: the one place where their names meet.
+
+use crate::config::{Config, Fsync};
+use crate::model::{Labels, Span};
+use crate::promql::Features;
+use crate::{http, ingest, promql, rules, tsdb};
+
+/// PromQL's features by Prometheus' names.
+///
+/// # Errors
+/// The first name that is unknown.
+pub(super) fn features(config: &Config) -> anyhow::Result<Features> {
+    let mut features = Features::default();
+    for name in &config.query.features {
+        features.enable(name)?;
+    }
+    Ok(features)
+}
+
+pub(super) fn engine(config: &Config, features: Features) -> promql::Settings {
+    promql::Settings {
+        lookback: config.query.lookback.0,
+        samples_max: config.query.samples_max,
+        features,
+        ..promql::Settings::default()
+    }
+}
+
+pub(super) fn ingest(config: &Config) -> ingest::Settings {
+    ingest::Settings {
+        body_bytes_max: config.write.body_max.0,
+        decoded_bytes_max: config.write.decoded_max.0,
+        labels_max: config.write.labels_max,
+        label_name_bytes_max: config.write.label_name_max.0,
+        label_value_bytes_max: config.write.label_value_max.0,
+        replica_labels: config.ha.replica_labels.clone(),
+        cluster_labels: config.ha.cluster_labels.clone(),
+        ..ingest::Settings::default()
+    }
+}
+
+pub(super) fn tsdb(config: &Config, hash_seed: u64, without_log: bool) -> tsdb::Settings {
+    tsdb::Settings {
+        data: config.data.clone(),
+        retention: config.retention.0,
+        fsync: match config.storage.fsync {
+            _ if without_log => tsdb::FsyncPolicy::Unlogged,
+            Fsync::Always => tsdb::FsyncPolicy::Always,
+            Fsync::Every(length) => tsdb::FsyncPolicy::Interval(length.0),
+            Fsync::Never => tsdb::FsyncPolicy::Never,
+        },
+        ahead_max: config.write.ahead_max.0,
+        series_max: config.storage.series_max,
+        replica_label: config.ha.replica_labels.first().cloned().unwrap_or_else(|| "__replica__".into()),
+        hash_seed,
+        ..tsdb::Settings::default()
+    }
+}
+
+/// How often a thread of its own syncs the log, if one does.
+pub(super) fn sync_log_every(config: &Config) -> Option<Span> {
+    match config.storage.fsync {
+        Fsync::Every(length) => Some(length.0),
+        Fsync::Always | Fsync::Never => None,
+    }
+}
+
+pub(super) fn http(config: &Config) -> http::Settings {
+    http::Settings {
+        query_timeout: config.query.timeout.0,
+        queries_running_max: config.query.concurrency,
+        write_body_bytes_max: config.write.body_max.0,
+        ..http::Settings::default()
+    }
+}
+
+pub(super) fn rules(config: &Config, features: Features) -> rules::Settings {
+    rules::Settings {
+        files: config.rules.files.clone(),
+        defaults: rules::file::Defaults { interval: config.rules.interval.0, features },
+        query_offset: config.rules.query_offset.0,
+        external_labels: Labels::from_pairs(&config.rules.external_labels),
+        external_url: external_url(config),
+        notify: rules::notify::Settings { urls: config.notifiers.clone(), ..rules::notify::Settings::default() },
+        ..rules::Settings::default()
+    }
+}
+
+/// The URL under which people reach this process.
+fn external_url(config: &Config) -> String {
+    match config.http.external_url.as_str() {
+        "" => format!("http://localhost:{}", config.listen.port()),
+        url => url.trim_end_matches('/').to_owned(),
+    }
+}

@@ -1,0 +1,288 @@
+//! The configuration file: one YAML file, one struct that mirrors it, unknown keys refused.
+//!
+//! [`Config::default`] is the embedded configuration and equals `config/weir.yml` (a test holds them together).
+//! Reading finds every problem at once, each as `file:line:column: what is wrong`, before a socket opens. Settings are
+//! data: `app` builds components from them. Only this room and `rules::file` know YAML.
+//!
+//! Read next: [`units`] for how sizes and times are written, then the structs below from top to bottom.
+
+pub mod units;
+mod read;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use read::{Problem, place_of, read, read_text};
+use units::{Bytes, Length};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port to listen on.
+    #[serde(deserialize_with = "units::listen_address")]
+    pub listen: SocketAddr,
+    /// Directory that holds all data.
+    pub data: PathBuf,
+    /// How long samples are kept.
+    pub retention: Length,
+    /// What is logged, and how.
+    pub log: Log,
+    /// How HA replicas are told apart.
+    pub ha: Ha,
+    /// What a write request may hold.
+    pub write: Write,
+    /// How samples are kept.
+    pub storage: Storage,
+    /// What a query may cost.
+    pub query: Query,
+    /// Which rules are evaluated, and how.
+    pub rules: Rules,
+    /// Alertmanagers, by URL; each gets every alert.
+    pub notifiers: Vec<String>,
+    /// The HTTP server beside the API.
+    pub http: Http,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `logfmt` or `json`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,weir::rules=debug`.
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `key=value` pairs, as Prometheus logs.
+    #[default]
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How HA replicas are told apart.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ha {
+    /// Labels that name the replica; the first one present is taken off the series.
+    pub replica_labels: Vec<String>,
+    /// Labels that name the group the replica belongs to; the first one present counts, and stays.
+    pub cluster_labels: Vec<String>,
+}
+
+/// What a write request may hold.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Write {
+    /// Most bytes of a body as sent.
+    pub body_max: Bytes,
+    /// Most bytes of a body once decompressed.
+    pub decoded_max: Bytes,
+    /// Most labels of a series.
+    pub labels_max: usize,
+    /// Most bytes of a label name.
+    pub label_name_max: Bytes,
+    /// Most bytes of a label value.
+    pub label_value_max: Bytes,
+    /// How far a sample may lie ahead of this machine's clock.
+    pub ahead_max: Length,
+}
+
+/// How samples are kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// `always`: a request is acknowledged when it is on disk. A time (`200ms`): it may be lost for that long
+    /// if power fails. `never`: only for tests.
+    pub fsync: Fsync,
+    /// Most active series; new ones beyond are refused.
+    pub series_max: usize,
+}
+
+/// When the log is flushed to disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before each acknowledgement.
+    #[default]
+    Always,
+    /// This often.
+    Every(Length),
+    /// When the operating system likes.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for Fsync {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "always" => Ok(Fsync::Always),
+            "never" => Ok(Fsync::Never),
+            text => text.parse().map(Fsync::Every).map_err(|error| {
+                serde::de::Error::custom(format!("fsync is `always`, `never` or a time such as `200ms`: {error}"))
+            }),
+        }
+    }
+}
+
+/// What a query may cost.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Query {
+    /// How far an instant selector looks back for a sample.
+    pub lookback: Length,
+    /// Longest a query may take; `timeout=` asks for less.
+    pub timeout: Length,
+    /// Most queries at once; more wait in line.
+    pub concurrency: usize,
+    /// Most samples one query may load.
+    pub samples_max: u64,
+    /// Prometheus' feature flags: `promql-experimental-functions` and its siblings.
+    pub features: Vec<String>,
+}
+
+/// Which rules are evaluated, and how.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Rule files; `*` stands for any part of a name.
+    pub files: Vec<String>,
+    /// How often groups that do not say are evaluated.
+    pub interval: Length,
+    /// How far behind the clock rules are evaluated, so that the newest samples have arrived.
+    pub query_offset: Length,
+    /// Labels added to each alert that is sent.
+    pub external_labels: BTreeMap<String, String>,
+}
+
+/// The HTTP server beside the API.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The URL under which people reach Weir; links in alerts begin with it. Empty: made of the listen address.
+    pub external_url: String,
+    /// Whether `/api/v1/admin/...` answers.
+    pub admin: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8488)),
+            data: PathBuf::from("./weir-data"),
+            retention: Length::days(90),
+            log: Log::default(),
+            ha: Ha::default(),
+            write: Write::default(),
+            storage: Storage::default(),
+            query: Query::default(),
+            rules: Rules::default(),
+            notifiers: Vec::new(),
+            http: Http::default(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { format: LogFormat::Logfmt, level: "info".into() }
+    }
+}
+
+impl Default for Ha {
+    fn default() -> Self {
+        Ha {
+            replica_labels: vec!["__replica__".into(), "prometheus_replica".into()],
+            cluster_labels: vec!["cluster".into(), "prometheus".into()],
+        }
+    }
+}
+
+impl Default for Write {
+    fn default() -> Self {
+        Write {
+            body_max: Bytes::mib(8),
+            decoded_max: Bytes::mib(32),
+            labels_max: 64,
+            label_name_max: Bytes(1024),
+            label_value_max: Bytes(4096),
+            ahead_max: Length::minutes(10),
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage { fsync: Fsync::Always, series_max: 10_000_000 }
+    }
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Query {
+            lookback: Length::minutes(5),
+            timeout: Length::minutes(2),
+            concurrency: 20,
+            samples_max: 50_000_000,
+            features: Vec::new(),
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            files: Vec::new(),
+            interval: Length::minutes(1),
+            query_offset: Length::minutes(0),
+            external_labels: BTreeMap::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Every relation between values that does not hold: the key to look at, and the reason. Empty where all is well.
+    pub fn check(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        let mut need = |holds: bool, key: &'static str, why: &str| {
+            if !holds {
+                wrong.push((key, why.to_owned()));
+            }
+        };
+        need(self.retention >= Length::hours(1), "retention", "retention must be at least 1h: a part covers that much");
+        need(
+            self.write.body_max <= self.write.decoded_max,
+            "write.decoded_max",
+            "write.decoded_max must not be smaller than write.body_max: a body never shrinks when decompressed",
+        );
+        need(
+            self.query.concurrency > 0,
+            "query.concurrency",
+            "query.concurrency must be at least 1, or no query would ever run",
+        );
+        need(self.query.timeout > Length::minutes(0), "query.timeout", "query.timeout must be more than 0s");
+        need(self.rules.interval > Length::minutes(0), "rules.interval", "rules.interval must be more than 0s");
+        need(
+            self.ha.replica_labels.iter().all(|label| !self.ha.cluster_labels.contains(label)),
+            "ha.replica_labels",
+            "a label cannot name both the replica and the group (ha.replica_labels, ha.cluster_labels)",
+        );
+        for url in &self.notifiers {
+            need(
+                url.starts_with("http://") || url.starts_with("https://"),
+                "notifiers",
+                &format!("notifier {url:?} must begin with http:// or https://"),
+            );
+        }
+        wrong
+    }
+}
+
+#[cfg(test)]
+mod tests;
