@@ -1,4 +1,4 @@
-//! The write path: resolve, admit, log, insert. Durable, then visible, in the order of the lines.
+//! The write path: resolve, log, insert. Durable, then visible, in the order of the lines.
 
 use std::sync::atomic::Ordering;
 

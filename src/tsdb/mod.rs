@@ -1,7 +1,7 @@
 //! Keeps samples: resolve, log, head, parts, index, catalogue, merge, retention, recovery.
 //!
 //! ```text
-//! append  = resolve -> admit -> log (group commit, fsync) -> head      durable, then visible
+//! append  = resolve -> log (group commit, fsync) -> head      durable, then visible
 //! select  = head + frozen head + parts -> lanes -> ha::merge
 //! maintain: head -> parts of a UTC day -> merged -> sealed -> retired
 //! ```
