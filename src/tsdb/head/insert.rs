@@ -13,14 +13,15 @@ impl Head {
         let mut newest = i64::MIN;
         let mut rest = runs;
         while let Some(first) = rest.first() {
-            // Neighbours share a shard: one lock for all of them.
-            let shard_number = place(first.id).0;
-            let same = rest.iter().take_while(|run| place(run.id).0 == shard_number).count();
-            let mut shard = self.shards[shard_number].write();
+            // Neighbours share a page: one lock for all of them.
+            let (shard, number, _) = place(first.id);
+            let same = rest.iter().take_while(|run| run.id / PAGE_SLOTS == first.id / PAGE_SLOTS).count();
+            let mut shard = self.shards[shard].write();
+            let page = shard.page(number, &mut bytes);
             for run in &rest[..same] {
-                let stream = shard.stream(run, &mut bytes);
+                let stream = page.streams[place(run.id).2].lane(run.lane, &mut bytes);
                 for row in run.samples {
-                    let inserted = stream.insert(row);
+                    let inserted = stream.insert(row, &mut page.columns);
                     bytes += inserted.bytes;
                     conflicts += u64::from(inserted.conflict);
                     newest = newest.max(row.at.as_millis());
@@ -38,23 +39,30 @@ impl Head {
 }
 
 impl Shard {
-    fn stream(&mut self, run: &Run<'_>, bytes: &mut isize) -> &mut Stream {
-        let (_, page, slot) = place(run.id);
-        if self.pages.len() <= page {
-            self.pages.resize_with(page + 1, || None);
+    fn page(&mut self, number: usize, bytes: &mut isize) -> &mut Page {
+        if self.pages.len() <= number {
+            self.pages.resize_with(number + 1, || None);
         }
-        let page = self.pages[page].get_or_insert_with(|| {
-            *bytes += (PAGE_SLOTS * size_of::<super::Slot>()) as isize;
-            Box::new(Page { slots: std::iter::repeat_with(Vec::new).take(PAGE_SLOTS).collect() })
-        });
-        let slot = &mut page.slots[slot];
-        let known = slot.iter().position(|stream| stream.lane == run.lane);
-        let index = known.unwrap_or_else(|| {
-            *bytes += size_of::<Stream>() as isize;
-            slot.reserve_exact(1);
-            slot.push(Stream::new(run.lane));
-            slot.len() - 1
-        });
-        &mut slot[index]
+        self.pages[number].get_or_insert_with(|| {
+            *bytes += size_of::<[Stream; PAGE_SLOTS as usize]>() as isize;
+            Box::new(Page::new())
+        })
+    }
+}
+
+impl Stream {
+    /// The stream of one lane of this series, of which this is the first; made where it is new.
+    fn lane(&mut self, lane: crate::model::Lane, bytes: &mut isize) -> &mut Stream {
+        if self.is_empty() {
+            self.lane = lane;
+        }
+        let mut stream = self;
+        while stream.lane != lane {
+            stream = stream.next.get_or_insert_with(|| {
+                *bytes += size_of::<Stream>() as isize;
+                Box::new(Stream::new(lane))
+            });
+        }
+        stream
     }
 }

@@ -1,7 +1,8 @@
 //! The head: samples that are in the log and not yet in a part.
 //!
-//! Ids are given out in arrival order, so a scrape's series lie side by side: 1,024 neighbours share a page, and pages
-//! are dealt to [`SHARDS`] locks. A slot holds the lanes of one series, usually one ([`stream`]).
+//! Ids are given out in arrival order, so a scrape's series lie side by side: 512 neighbours share a page with the times
+//! of their rows ([`columns`]), and pages are dealt to [`SHARDS`] locks. Each lane of a series is a [`stream`]; most series
+//! have one.
 //!
 //! The head does not know labels, and nothing here is durable: the log is. It is emptied in one step by
 //! [`Head::freeze`], which hands out all rows as a [`Frozen`] head that can still be read while it is written to a part.
@@ -10,16 +11,22 @@
 //!
 //! Read next: [`insert`], then [`read`].
 
+mod columns;
+mod run;
 mod stream;
+mod rest;
 mod insert;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::model::Timestamp;
+use crate::model::{Lane, Timestamp};
 
+use columns::Columns;
 use stream::Stream;
 
 pub(crate) use read::{Lanes, lane_of};
@@ -27,7 +34,7 @@ pub(crate) use read::{Lanes, lane_of};
 /// Locks over the head.
 const SHARDS: usize = 16;
 /// Series of one page.
-const PAGE_SLOTS: usize = 1024;
+const PAGE_SLOTS: u32 = 512;
 
 /// Rows not yet frozen.
 pub(crate) struct Head {
@@ -44,14 +51,23 @@ struct Shard {
     pages: Vec<Option<Box<Page>>>,
 }
 
-/// 1,024 neighbours.
+/// Neighbours, and the times of their rows.
 #[derive(Debug)]
 struct Page {
-    slots: Vec<Slot>,
+    columns: Columns,
+    /// The first lane of each series; one without rows where the series has none.
+    streams: Box<[Stream]>,
 }
 
-/// The lanes of one series.
-type Slot = Vec<Stream>;
+impl Page {
+    fn new() -> Self {
+        let nobody = || Stream::new(Lane(0));
+        Page {
+            columns: Columns::default(),
+            streams: std::iter::repeat_with(nobody).take(PAGE_SLOTS as usize).collect(),
+        }
+    }
+}
 
 /// A head that takes no more rows: to be read, and written to parts.
 pub(crate) struct Frozen {
@@ -72,19 +88,13 @@ impl Default for Head {
 
 /// Shard, page inside it, slot inside that.
 fn place(id: u32) -> (usize, usize, usize) {
-    let (page, slot) = (id as usize / PAGE_SLOTS, id as usize % PAGE_SLOTS);
+    let (page, slot) = ((id / PAGE_SLOTS) as usize, (id % PAGE_SLOTS) as usize);
     (page % SHARDS, page / SHARDS, slot)
 }
 
 /// The other way round.
 fn id_at(shard: usize, page: usize, slot: usize) -> u32 {
-    ((page * SHARDS + shard) * PAGE_SLOTS + slot) as u32
-}
-
-impl Shard {
-    fn slot(&self, page: usize, slot: usize) -> Option<&Slot> {
-        self.pages.get(page)?.as_ref().map(|page| &page.slots[slot])
-    }
+    (page * SHARDS + shard) as u32 * PAGE_SLOTS + slot as u32
 }
 
 impl Head {

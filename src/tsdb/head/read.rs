@@ -3,7 +3,7 @@
 use crate::model::{Column, Lane, TimeRange};
 
 use super::stream::Stream;
-use super::{Frozen, Head, Shard, Slot, id_at, place};
+use super::{Frozen, Head, Page, Shard, id_at, place};
 
 /// Rows of each lane of one series, gathered from several places; lanes in the order they were met.
 pub(crate) type Lanes = Vec<(Lane, Column)>;
@@ -20,10 +20,7 @@ pub(crate) fn lane_of(lanes: &mut Lanes, lane: Lane) -> &mut Column {
 impl Head {
     /// Appends the rows of a series that may lie inside `range` to their lanes, unsorted.
     pub(crate) fn read(&self, id: u32, range: TimeRange, lanes: &mut Lanes) {
-        let (shard, page, slot) = place(id);
-        if let Some(slot) = self.shards[shard].read().slot(page, slot) {
-            read_slot(slot, range, lanes);
-        }
+        self.shards[place(id).0].read().read(id, range, lanes);
     }
 
     /// Whether a series has a row inside `range`.
@@ -40,10 +37,7 @@ impl Head {
 impl Frozen {
     /// As [`Head::read`].
     pub(crate) fn read(&self, id: u32, range: TimeRange, lanes: &mut Lanes) {
-        let (shard, page, slot) = place(id);
-        if let Some(slot) = self.shards[shard].slot(page, slot) {
-            read_slot(slot, range, lanes);
-        }
+        self.shards[place(id).0].read(id, range, lanes);
     }
 
     /// As [`Head::has_rows_in`].
@@ -59,12 +53,10 @@ impl Frozen {
     /// The series that have rows, and between which times.
     pub(crate) fn series(&self) -> impl Iterator<Item = (u32, TimeRange)> + '_ {
         self.shards.iter().enumerate().flat_map(|(shard, held)| {
-            held.pages.iter().enumerate().flat_map(move |(page, slots)| {
-                let slots = slots.iter().flat_map(|page| page.slots.iter().enumerate());
-                slots.filter_map(move |(slot, streams)| {
-                    let range = streams.iter().filter_map(Stream::range).reduce(TimeRange::cover)?;
-                    Some((id_at(shard, page, slot), range))
-                })
+            let pages = held.pages.iter().enumerate().filter_map(|(number, page)| Some((number, page.as_ref()?)));
+            pages.flat_map(move |(number, page)| {
+                let ranges = page.streams.iter().enumerate().map(|(slot, stream)| (slot, page.range(stream)));
+                ranges.filter_map(move |(slot, range)| Some((id_at(shard, number, slot), range?)))
             })
         })
     }
@@ -76,22 +68,42 @@ impl Frozen {
 }
 
 impl Shard {
-    fn streams(&self, id: u32) -> &[Stream] {
+    /// A series that has rows, in its page.
+    fn find(&self, id: u32) -> Option<(&Page, &Stream)> {
         let (_, page, slot) = place(id);
-        self.slot(page, slot).map_or(&[], |slot| slot)
+        let page: &Page = self.pages.get(page)?.as_ref()?;
+        Some((page, &page.streams[slot])).filter(|(_, stream)| !stream.is_empty())
+    }
+
+    fn read(&self, id: u32, range: TimeRange, lanes: &mut Lanes) {
+        let Some((page, stream)) = self.find(id) else { return };
+        for stream in stream.lanes() {
+            if stream.range(&page.columns).is_some_and(|own| own.overlaps(range)) {
+                stream.read(&page.columns, range, lane_of(lanes, stream.lane));
+            }
+        }
     }
 
     fn has_rows_in(&self, id: u32, range: TimeRange) -> bool {
-        self.streams(id).iter().any(|stream| stream.has_rows_in(range))
+        self.find(id)
+            .is_some_and(|(page, stream)| stream.lanes().any(|stream| stream.has_rows_in(&page.columns, range)))
     }
 
     fn overlaps(&self, id: u32, range: TimeRange) -> bool {
-        self.streams(id).iter().filter_map(Stream::range).any(|own| own.overlaps(range))
+        self.find(id).and_then(|(page, stream)| page.range(stream)).is_some_and(|own| own.overlaps(range))
     }
 }
 
-fn read_slot(slot: &Slot, range: TimeRange, lanes: &mut Lanes) {
-    for stream in slot.iter().filter(|stream| stream.range().is_some_and(|own| own.overlaps(range))) {
-        stream.read(range, lane_of(lanes, stream.lane));
+impl Page {
+    /// Between which times the lanes of a series lie.
+    fn range(&self, stream: &Stream) -> Option<TimeRange> {
+        stream.lanes().filter_map(|stream| stream.range(&self.columns)).reduce(TimeRange::cover)
+    }
+}
+
+impl Stream {
+    /// This lane and the others of its series.
+    fn lanes(&self) -> impl Iterator<Item = &Stream> {
+        std::iter::successors(Some(self), |stream| stream.next.as_deref())
     }
 }

@@ -1,46 +1,44 @@
 //! One lane of one series in the head.
 //!
+//! Nearly all rows are plain floats in time order. Their times stand in a column that neighbours share ([`columns`]),
+//! their values in packed runs ([`run`]) and, the newest, unpacked; as long as a value does not change it is kept once.
+//! Rows of any other kind are in [`rest`].
+//!
 //! ```text
-//! runs: [length·first·span·rows] [...] [...]   encoded, 16 rows each      late: rows that came behind their time
-//! open: the newest rows, as they came; a constant value is kept once
+//! stretch: column 3, rows 40..57   |<------ sealed ------>|<-- open -->|
+//! runs:    [same · 12 rows] [whole · 16 rows] ...
+//! open:                                                    5.0 5.0 6.0      or once, while all are equal
 //! ```
+//!
+//! [`columns`]: super::columns
+//! [`run`]: super::run
+//! [`rest`]: super::rest
 
-use crate::model::{Column, Lane, Sample, TimeRange, Timestamp};
+use crate::model::{Column, Lane, TimeRange, Timestamp};
 use crate::store::BatchSample;
 
-use super::super::bytes::{Reader, put_bytes, put_i64, put_u64};
-use super::super::log::record::row_bytes;
-use super::super::rows::{self, Effort};
-
-/// Rows in the open end before they are encoded.
-const RUN_ROWS: usize = 16;
-/// Rows that came late before they are encoded.
-const LATE_ROWS: usize = 64;
+use super::columns::{Columns, Next, Stretch};
+use super::rest::Rest;
+use super::run::{self, RUN_ROWS, Run};
 
 /// Rows of one lane of one series, each acknowledged one of them.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) lane: Lane,
+    /// Whether the open values differ: then they stand in `open`, otherwise each of them is `constant`.
+    varied: bool,
+    /// What [`run::encode`] remembers.
+    scale: u8,
+    stretch: Stretch,
+    /// Rows of the stretch that are in `runs`.
+    sealed: u32,
+    constant: f64,
+    open: Option<Box<[f64; RUN_ROWS]>>,
+    /// The values of the stretches before this one, and the sealed ones of this one.
     runs: Vec<u8>,
-    open: Open,
-    late: Vec<BatchSample>,
-    first: Timestamp,
-    last: Timestamp,
-}
-
-/// The newest rows.
-#[derive(Debug)]
-enum Open {
-    /// Floats without start timestamps. While all of them are equal, `values` is empty.
-    Floats { at: Vec<Timestamp>, constant: f64, values: Vec<f64> },
-    /// Everything else.
-    Mixed(Box<Column>),
-}
-
-impl Default for Open {
-    fn default() -> Self {
-        Open::Floats { at: Vec::new(), constant: 0.0, values: Vec::new() }
-    }
+    rest: Option<Box<Rest>>,
+    /// The next lane of the same series.
+    pub(super) next: Option<Box<Stream>>,
 }
 
 /// What an insert did.
@@ -56,175 +54,206 @@ impl Stream {
     pub(super) fn new(lane: Lane) -> Self {
         Stream {
             lane,
+            varied: false,
+            scale: 0,
+            stretch: Stretch::default(),
+            sealed: 0,
+            constant: 0.0,
+            open: None,
             runs: Vec::new(),
-            open: Open::default(),
-            late: Vec::new(),
-            first: Timestamp::MAX,
-            last: Timestamp::MIN,
+            rest: None,
+            next: None,
         }
+    }
+
+    /// Whether it never got a row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stretch.rows == 0 && self.rest.is_none()
     }
 
     /// The times that rows lie between.
-    pub(super) fn range(&self) -> Option<TimeRange> {
-        TimeRange::new(self.first, self.last)
+    pub(super) fn range(&self, columns: &Columns) -> Option<TimeRange> {
+        let plain = self.stretches().filter_map(|stretch| columns.range(stretch));
+        let rest = self.rest.as_ref().and_then(|rest| rest.range());
+        plain.chain(rest).reduce(TimeRange::cover)
     }
 
-    pub(super) fn insert(&mut self, row: &BatchSample) -> Inserted {
-        let mut inserted = Inserted { bytes: row_bytes(row) as isize, conflict: false };
-        let newest = row.at > self.last || self.range().is_none();
-        self.first = self.first.min(row.at);
-        self.last = self.last.max(row.at);
-        if newest {
-            self.open.push(row);
-        } else if self.open.first().is_some_and(|first| first <= row.at) {
-            inserted.conflict = self.open.insert(row);
-        } else {
-            self.late.push(row.clone());
-            if self.late.len() >= LATE_ROWS {
-                let late = std::mem::take(&mut self.late);
-                let mut column = Column::default();
-                late.iter().for_each(|row| rows::push(&mut column, row));
-                rows::tidy(&mut column);
-                inserted.bytes += self.seal(&column) - late.iter().map(|row| row_bytes(row) as isize).sum::<isize>();
+    /// Where plain rows stand, oldest first.
+    fn stretches(&self) -> impl Iterator<Item = Stretch> + '_ {
+        let earlier = self.rest.iter().flat_map(|rest| rest.stretches.iter().copied());
+        earlier.chain([self.stretch])
+    }
+
+    #[inline]
+    pub(super) fn insert(&mut self, row: &BatchSample, columns: &mut Columns) -> Inserted {
+        let mut inserted = Inserted::default();
+        if row.histogram.is_some() || row.start != Timestamp::EPOCH {
+            inserted.bytes = self.rest().insert(row);
+            return inserted;
+        }
+        let next = match self.stretch.rows {
+            0 => Next::Departs,
+            _ => columns.advance(self.stretch, row.at, &mut inserted.bytes),
+        };
+        match next {
+            Next::Fits => {}
+            Next::Late => return self.insert_late(row, columns),
+            Next::Departs => self.depart(row.at, columns, &mut inserted.bytes),
+        }
+        self.push(row.value, &mut inserted.bytes);
+        columns.recent = self.stretch.column;
+        inserted
+    }
+
+    /// Adds the value of the row behind the last one.
+    #[inline]
+    fn push(&mut self, value: f64, bytes: &mut isize) {
+        let open = (self.stretch.rows - self.sealed) as usize;
+        if open == 0 {
+            self.constant = value;
+        } else if self.varied {
+            self.open_values(bytes)[open] = value;
+        } else if self.constant.to_bits() != value.to_bits() {
+            if open < RUN_ROWS {
+                self.vary(open, bytes)[open] = value;
+            } else {
+                self.seal(bytes);
+                self.constant = value;
             }
         }
-        if self.open.len() >= RUN_ROWS {
-            let column = self.open.take();
-            inserted.bytes +=
-                self.seal(&column) - rows::each(&column).map(|row| row_bytes(&row) as isize).sum::<isize>();
+        self.stretch.rows += 1;
+        if self.varied && open + 1 == RUN_ROWS {
+            self.seal(bytes);
+        }
+    }
+
+    /// The open values one by one, where they were kept as one until now.
+    fn vary(&mut self, open: usize, bytes: &mut isize) -> &mut [f64; RUN_ROWS] {
+        let constant = self.constant;
+        self.varied = true;
+        let values = self.open_values(bytes);
+        values[..open].fill(constant);
+        values
+    }
+
+    fn open_values(&mut self, bytes: &mut isize) -> &mut [f64; RUN_ROWS] {
+        self.open.get_or_insert_with(|| {
+            *bytes += size_of::<[f64; RUN_ROWS]>() as isize;
+            Box::new([0.0; RUN_ROWS])
+        })
+    }
+
+    /// Packs the open values.
+    fn seal(&mut self, bytes: &mut isize) {
+        let open = (self.stretch.rows - self.sealed) as usize;
+        let before = self.runs.capacity();
+        match &self.open {
+            _ if open == 0 => return,
+            Some(values) if self.varied => run::encode(&values[..open], &mut self.scale, &mut self.runs),
+            _ => run::encode_same(self.constant, open, &mut self.runs),
+        }
+        *bytes += (self.runs.capacity() - before) as isize;
+        self.sealed = self.stretch.rows;
+        self.varied = false;
+    }
+
+    /// Goes on in another place of the column, or in another column.
+    fn depart(&mut self, at: Timestamp, columns: &mut Columns, bytes: &mut isize) {
+        let before = (self.stretch.rows > 0).then_some(self.stretch);
+        if let Some(stretch) = before {
+            self.seal(bytes);
+            self.rest().stretches.push(stretch);
+            *bytes += size_of::<Stretch>() as isize;
+        }
+        self.stretch = columns.place(before, at, bytes);
+        self.sealed = 0;
+    }
+
+    /// Takes a row that is not behind the last one: the same one again, another value for it, or one that came late.
+    fn insert_late(&mut self, row: &BatchSample, columns: &Columns) -> Inserted {
+        let mut inserted = Inserted::default();
+        let place = columns.of(self.stretch).binary_search(&row.at).ok();
+        let Some(open) = place.and_then(|place| place.checked_sub(self.sealed as usize)) else {
+            inserted.bytes = self.rest().insert(row);
+            return inserted;
+        };
+        let known = match &self.open {
+            Some(values) if self.varied => values[open],
+            _ => self.constant,
+        };
+        inserted.conflict = known.to_bits() != row.value.to_bits();
+        // Of two values the larger one stays, whichever came first: see `rows::compare`.
+        if row.value.total_cmp(&known).is_gt() {
+            let rows = (self.stretch.rows - self.sealed) as usize;
+            if rows > RUN_ROWS {
+                // One in a long stretch of equal values: reads put it into its place.
+                inserted.bytes = self.rest().insert(row);
+            } else if rows == 1 {
+                self.constant = row.value;
+            } else if self.varied {
+                self.open_values(&mut inserted.bytes)[open] = row.value;
+            } else {
+                self.vary(rows, &mut inserted.bytes)[open] = row.value;
+                if rows == RUN_ROWS {
+                    self.seal(&mut inserted.bytes);
+                }
+            }
         }
         inserted
     }
 
-    /// Encodes rows into a run, or into several where large histograms are among them; tells how many bytes they take.
-    fn seal(&mut self, column: &Column) -> isize {
-        let before = self.runs.len();
-        for block in rows::blocks(column, column.len()) {
-            if block.len() == column.len() {
-                self.seal_block(column);
-            } else {
-                self.seal_block(&rows::slice(column, block));
-            }
-        }
-        (self.runs.len() - before) as isize
-    }
-
-    fn seal_block(&mut self, column: &Column) {
-        let (Some(first), Some(last)) = (column.at.first(), column.at.last()) else { return };
-        let mut run = Vec::with_capacity(64);
-        rows::encode(column, Effort::Hot, &mut run);
-        put_i64(&mut self.runs, first.as_millis());
-        put_u64(&mut self.runs, last.as_millis().wrapping_sub(first.as_millis()) as u64);
-        put_bytes(&mut self.runs, &run);
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
     }
 
     /// Appends the rows that may lie inside `range` to `into`, unsorted.
-    pub(super) fn read(&self, range: TimeRange, into: &mut Column) {
-        let mut reader = Reader::new(&self.runs);
-        while !reader.is_empty() {
-            let run = (|| {
-                let first = reader.i64()?;
-                let last = first.wrapping_add(reader.u64()? as i64);
-                let times = TimeRange::new(Timestamp::from_millis(first), Timestamp::from_millis(last))?;
-                Some((times, reader.bytes()?))
-            })();
-            let (times, run) = run.expect("the head's own runs are well-formed");
-            if times.overlaps(range) {
-                rows::decode(run, into).expect("the head's own runs are well-formed");
+    pub(super) fn read(&self, columns: &Columns, range: TimeRange, into: &mut Column) {
+        let mut runs = &self.runs[..];
+        for stretch in self.stretches().filter(|stretch| stretch.rows > 0) {
+            let times = columns.of(stretch);
+            // Only the last stretch has open values.
+            let sealed = if stretch == self.stretch { self.sealed as usize } else { times.len() };
+            let mut row = 0;
+            while row < sealed {
+                let run = Run::take(&mut runs).expect("runs hold every sealed row");
+                let run_times = &times[row..row + run.rows];
+                if overlaps(run_times, range) {
+                    run.decode(&mut into.values);
+                    into.at.extend_from_slice(run_times);
+                }
+                row += run.rows;
+            }
+            let open_times = &times[sealed..];
+            if overlaps(open_times, range) {
+                match &self.open {
+                    Some(values) if self.varied => into.values.extend_from_slice(&values[..open_times.len()]),
+                    _ => into.values.resize(into.values.len() + open_times.len(), self.constant),
+                }
+                into.at.extend_from_slice(open_times);
             }
         }
-        self.late.iter().filter(|row| range.contains(row.at)).for_each(|row| rows::push(into, row));
-        self.open.read(range, into);
+        if !into.starts.is_empty() {
+            into.starts.resize(into.at.len(), Timestamp::EPOCH);
+        }
+        if let Some(rest) = &self.rest {
+            rest.read(range, into);
+        }
     }
 
     /// Whether some row lies inside `range`, exactly.
-    pub(super) fn has_rows_in(&self, range: TimeRange) -> bool {
-        match self.range() {
-            None => false,
-            Some(own) if !own.overlaps(range) => false,
-            Some(own) if range.contains(own.start()) || range.contains(own.end()) => true,
-            Some(_) => {
-                let mut column = Column::default();
-                self.read(range, &mut column);
-                column.at.iter().any(|at| range.contains(*at))
-            }
-        }
+    pub(super) fn has_rows_in(&self, columns: &Columns, range: TimeRange) -> bool {
+        let plain = |stretch: Stretch| {
+            let times = columns.of(stretch);
+            let first = times.partition_point(|at| *at < range.start());
+            times.get(first).is_some_and(|at| *at <= range.end())
+        };
+        self.stretches().any(plain) || self.rest.as_ref().is_some_and(|rest| rest.has_rows_in(range))
     }
 }
 
-impl Open {
-    fn len(&self) -> usize {
-        match self {
-            Open::Floats { at, .. } => at.len(),
-            Open::Mixed(column) => column.len(),
-        }
+fn overlaps(times: &[Timestamp], range: TimeRange) -> bool {
+    match (times.first(), times.last()) {
+        (Some(first), Some(last)) => *first <= range.end() && *last >= range.start(),
+        _ => false,
     }
-
-    fn first(&self) -> Option<Timestamp> {
-        match self {
-            Open::Floats { at, .. } => at.first().copied(),
-            Open::Mixed(column) => column.at.first().copied(),
-        }
-    }
-
-    fn push(&mut self, row: &BatchSample) {
-        match self {
-            Open::Floats { at, constant, values } if is_plain(row) => {
-                if at.is_empty() {
-                    *constant = row.value;
-                } else if !values.is_empty() || constant.to_bits() != row.value.to_bits() {
-                    values.resize(at.len(), *constant);
-                    values.push(row.value);
-                }
-                at.push(row.at);
-            }
-            Open::Floats { .. } => {
-                let mut column = self.take();
-                rows::push(&mut column, row);
-                *self = Open::Mixed(Box::new(column));
-            }
-            Open::Mixed(column) => rows::push(column, row),
-        }
-    }
-
-    /// Puts a row into its place; tells whether another one stood there.
-    fn insert(&mut self, row: &BatchSample) -> bool {
-        let mut column = self.take();
-        rows::push(&mut column, row);
-        let conflicts = rows::tidy(&mut column);
-        rows::each(&column).for_each(|row| self.push(&row));
-        conflicts > 0
-    }
-
-    /// All rows as a column; none stay.
-    fn take(&mut self) -> Column {
-        match std::mem::take(self) {
-            Open::Floats { at, constant, mut values } => {
-                if values.is_empty() {
-                    values.resize(at.len(), constant);
-                }
-                Column { at, values, ..Column::default() }
-            }
-            Open::Mixed(column) => *column,
-        }
-    }
-
-    fn read(&self, range: TimeRange, into: &mut Column) {
-        match self {
-            Open::Floats { at, constant, values } => {
-                let rows = at.iter().enumerate().filter(|(_, at)| range.contains(**at));
-                for (row, at) in rows {
-                    let value = values.get(row).copied().unwrap_or(*constant);
-                    rows::push(into, &rows::float(Sample { at: *at, value }));
-                }
-            }
-            Open::Mixed(column) => {
-                rows::each(column).filter(|row| range.contains(row.at)).for_each(|row| rows::push(into, &row));
-            }
-        }
-    }
-}
-
-fn is_plain(row: &BatchSample) -> bool {
-    row.histogram.is_none() && row.start == Timestamp::EPOCH
 }
