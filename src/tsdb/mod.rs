@@ -27,6 +27,7 @@ mod maintain;
 mod retention;
 mod merge;
 mod recover;
+mod replay;
 mod store;
 mod resolve;
 mod log;

@@ -14,18 +14,18 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 
-use crate::model::{Labels, Lane, Timestamp};
+use crate::model::{Labels, Timestamp};
 use crate::store::StoreError;
 
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::{Change, Durability, KeyValue, keys};
 use super::files::Disk;
 use super::head::Head;
-use super::log::record::{self, Entry, Run};
-use super::log::{Log, segment};
+use super::log::Log;
 use super::maintain::catalogue_names;
 use super::metrics::Metrics;
 use super::part::{self, OpenError, Part};
+use super::replay::replay;
 use super::resolve::Resolver;
 use super::settings::Settings;
 use super::status::{Progress, Recovered};
@@ -72,7 +72,7 @@ pub(super) fn open(
 
     let head = Head::default();
     parts.iter().for_each(|part| head.saw(part.range().end()));
-    let next_segment = replay(&log_directory, &work, &resolver, &*catalogue, &head, progress, &mut recovered)?;
+    let next_segment = replay(&log_directory, work.log_floor, &resolver, &*catalogue, &head, progress, &mut recovered)?;
     work.frozen_floor = work.log_floor;
     if adopts {
         write_adopted(&*catalogue, &parts, &resolver, &work)?;
@@ -267,109 +267,4 @@ fn write_adopted(
     changes.push(Change::Put(keys::NEXT_PART.to_vec(), keys::encode_number(work.next_part)));
     changes.extend(parts.iter().map(|part| Change::Put(keys::numbered(keys::PARTS, part.number()), Vec::new())));
     catalogue.write(&changes, Durability::Synced)
-}
-
-/// Replays the segments from the floor on; tells the first number for new ones.
-fn replay(
-    directory: &Path,
-    work: &Work,
-    resolver: &Resolver,
-    catalogue: &dyn KeyValue,
-    head: &Head,
-    progress: &Progress,
-    recovered: &mut Recovered,
-) -> Result<u64, StoreError> {
-    let numbers = segment::list(directory).map_err(StoreError::io("list log"))?;
-    let next = numbers.last().map_or(work.log_floor, |last| (last + 1).max(work.log_floor));
-    let (old, live): (Vec<u64>, Vec<u64>) = numbers.into_iter().partition(|number| *number < work.log_floor);
-    for number in old {
-        let path = segment::path(directory, number);
-        fs::remove_file(&path).map_err(StoreError::io(format!("remove {}", path.display())))?;
-    }
-    for number in &live {
-        let size = segment::path(directory, *number).metadata().map_err(StoreError::io("look at log"))?.len();
-        progress.expect(size);
-    }
-    for number in live {
-        let path = segment::path(directory, number);
-        let bytes = fs::read(&path).map_err(StoreError::io(format!("read {}", path.display())))?;
-        let mut done = 0;
-        let damages = segment::read(&path, &bytes, |offset, payload| {
-            progress.did(offset - done);
-            done = offset;
-            replay_record(payload, resolver, catalogue, head, recovered).map(|readable| {
-                if !readable {
-                    recovered.damages.push(format!("{}: a record of unknown kind at byte {offset}", path.display()));
-                }
-            })
-        })?;
-        for damage in damages {
-            if damage.inside {
-                let (offset, bytes) = (damage.offset, damage.bytes);
-                recovered.damages.push(format!("{}: {bytes} damaged bytes at byte {offset}", path.display()));
-                continue;
-            }
-            recovered.torn_bytes += damage.bytes;
-            cut(&path, damage.offset)?;
-        }
-        recovered.segments += 1;
-        recovered.log_bytes += bytes.len() as u64;
-        progress.did(bytes.len() as u64 - done);
-    }
-    Ok(next)
-}
-
-/// Takes the torn end off, so that the next start does not meet it again.
-fn cut(path: &Path, length: u64) -> Result<(), StoreError> {
-    let file = OpenOptions::new().write(true).open(path).map_err(StoreError::io("open torn log"))?;
-    file.set_len(length).and_then(|()| file.sync_all()).map_err(StoreError::io("cut torn log"))
-}
-
-/// A lane with rows is never given to another replica, even if the record that names its own one is damaged.
-fn keep_lane(resolver: &Resolver, id: u32, lane: Lane) {
-    let unknown = {
-        let registry = resolver.registry.read();
-        let group = registry.get(id).map(|series| series.group);
-        group.filter(|group| !registry.groups.has_lane(*group, lane))
-    };
-    if let Some(group) = unknown {
-        resolver.registry.write().groups.reserve(group, lane);
-    }
-}
-
-/// Applies one record; tells whether it could be read.
-fn replay_record(
-    payload: &[u8],
-    resolver: &Resolver,
-    catalogue: &dyn KeyValue,
-    head: &Head,
-    recovered: &mut Recovered,
-) -> Result<bool, StoreError> {
-    let mut failed = None;
-    let readable = record::read(payload, &mut |entry, samples| match entry {
-        Entry::Group { number, cluster, replicas } => {
-            resolver.registry.write().groups.restore(number, &cluster, &replicas);
-        }
-        Entry::Series { id, group, packed } => {
-            if let Some(labels) = Labels::from_packed(&packed) {
-                resolver.registry.write().restore(id, group, &labels);
-            }
-        }
-        Entry::Samples { id, lane } => {
-            let known = resolver.registry.read().get(id).is_some();
-            match known
-                || resolver.registry.write().recall(id, catalogue).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    false
-                }) {
-                true => {
-                    keep_lane(resolver, id, lane);
-                    head.insert(&[Run { id, lane, samples }]);
-                    recovered.samples += samples.len() as u64;
-                }
-                false => recovered.nameless_samples += samples.len() as u64,
-            }
-        }
-    });
-    failed.map_or(Ok(readable.is_some()), Err)
 }

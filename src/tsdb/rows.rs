@@ -14,7 +14,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::model::{Column, Histogram, STALE_NAN_BITS, Sample, TimeRange, Timestamp};
+#[cfg(test)]
+use crate::model::Sample;
+use crate::model::{Column, Histogram, STALE_NAN_BITS, TimeRange, Timestamp};
 use crate::store::BatchSample;
 
 use super::bytes::{Reader, put_bytes, put_i64, put_u64};
@@ -300,6 +302,7 @@ fn compare_histograms(left: &Histogram, right: &Histogram) -> Ordering {
 }
 
 /// A plain float row.
+#[cfg(test)]
 pub(crate) fn float(sample: Sample) -> BatchSample {
     BatchSample { at: sample.at, start: Timestamp::EPOCH, value: sample.value, histogram: None }
 }

@@ -74,6 +74,21 @@ impl<'a> Fields<'a> {
 /// Reads a varint off the front of `bytes`; `None` where it is cut off or longer than 64 bits.
 #[inline]
 pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    match **bytes {
+        // Tags and lengths are nearly always that short.
+        [low, ..] if low < 0x80 => {
+            *bytes = &bytes[1..];
+            Some(u64::from(low))
+        }
+        [low, high, ..] if high < 0x80 => {
+            *bytes = &bytes[2..];
+            Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+        }
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let (mut value, mut shift) = (0_u64, 0);
     for (index, byte) in bytes.iter().enumerate() {
         if shift == 63 && *byte > 1 {
@@ -90,6 +105,25 @@ pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
         }
     }
     None
+}
+
+/// The number in a varint of up to eight bytes which is all of `bytes`, without a branch for each byte; `None` where it
+/// is anything else.
+#[inline]
+pub(super) fn whole_varint(bytes: &[u8]) -> Option<u64> {
+    let mut word = [0; 8];
+    word.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    let word = u64::from_le_bytes(word);
+    // The first byte without a top bit ends the varint, and has to be the last one.
+    let ends_in = (!word & 0x8080_8080_8080_8080).trailing_zeros() as usize / 8;
+    if ends_in + 1 != bytes.len() {
+        return None;
+    }
+    // Seven bits of each byte move together: pairs of bytes, of pairs, of fours.
+    let sevens = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let pairs = (sevens & 0x007f_007f_007f_007f) | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    Some((fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4)
 }
 
 /// Appends a varint.

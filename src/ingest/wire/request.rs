@@ -36,6 +36,11 @@ pub(super) enum Key<'a> {
 }
 
 impl<'a> Decoded<'a> {
+    /// An empty request with room for that many series of one sample each.
+    pub(super) fn with_room_for(series: usize) -> Self {
+        Decoded { series: Vec::with_capacity(series), samples: Vec::with_capacity(series), ..Decoded::default() }
+    }
+
     /// The series as the store takes them.
     pub(in crate::ingest) fn batch_series(&self) -> Vec<BatchSeries<'_>> {
         let series = self.series.iter();

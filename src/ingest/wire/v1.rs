@@ -8,12 +8,19 @@ use crate::store::{BatchSample, Exemplar};
 
 use super::super::Settings;
 use super::key::{LABEL_TAG, read_label};
-use super::protobuf::{Field, Fields, varint};
+use super::protobuf::{Field, Fields, varint, whole_varint};
 use super::request::{Key, metadata};
 use super::{Decoded, WireError, exemplar, key};
 
+/// Bytes of a usual series with its sample: what room is made for. Neither limit nor promise.
+const SERIES_BYTES: usize = 256;
+
+const SAMPLE_TAG: u8 = 0x12;
+const VALUE_TAG: u8 = 0x09;
+const TIME_TAG: u8 = 0x10;
+
 pub(super) fn decode<'a>(body: &'a [u8], settings: &Settings) -> Result<Decoded<'a>, WireError> {
-    let mut decoded = Decoded::default();
+    let mut decoded = Decoded::with_room_for(body.len() / SERIES_BYTES);
     let mut fields = Fields::of(body, "write request");
     while let Some((number, field)) = fields.next()? {
         match (number, field) {
@@ -30,6 +37,10 @@ pub(super) fn decode<'a>(body: &'a [u8], settings: &Settings) -> Result<Decoded<
 
 fn read_series<'a>(message: &'a [u8], decoded: &mut Decoded<'a>, settings: &Settings) -> Result<(), WireError> {
     let (labels, rest) = split_labels(message)?;
+    if let Some(sample) = only_sample(rest) {
+        decoded.push_sample(sample, settings)?;
+        return decoded.push_series(Key::Sent(labels), decoded.samples.len() - 1, settings);
+    }
     let mut series = Key::Sent(labels);
     let (first, exemplars) = (decoded.samples.len(), decoded.exemplars.len());
     let mut fields = Fields::of(rest, "series");
@@ -52,12 +63,37 @@ fn read_series<'a>(message: &'a [u8], decoded: &mut Decoded<'a>, settings: &Sett
 /// The labels that stand in front of everything else, and the rest. All known senders write them so.
 #[inline]
 fn split_labels(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
-    let mut rest = message;
+    let mut end = 0;
+    // Labels of under 128 bytes have a length of one byte; this hops over them.
+    while let Some([LABEL_TAG, length @ 0..0x80]) = message.get(end..end + 2) {
+        end += 2 + usize::from(*length);
+    }
+    let mut rest = message.get(end..).ok_or(WireError::Truncated("series"))?;
     while let Some((&LABEL_TAG, mut behind)) = rest.split_first() {
         let length = varint(&mut behind).and_then(|length| usize::try_from(length).ok());
         rest = length.and_then(|length| behind.get(length..)).ok_or(WireError::Truncated("series"))?;
     }
     Ok(message.split_at(message.len() - rest.len()))
+}
+
+/// The sample behind the labels, where it stands alone and as senders write it: value, unless that is 0, and time.
+/// Nearly every series of a scrape; `None` says nothing but that the long way has to be taken.
+#[inline]
+fn only_sample(rest: &[u8]) -> Option<BatchSample> {
+    let [SAMPLE_TAG, length @ 0..0x80, sample @ ..] = rest else { return None };
+    if sample.len() != usize::from(*length) {
+        return None;
+    }
+    let (value, time) = match sample {
+        [VALUE_TAG, behind @ ..] => {
+            let (bits, time) = behind.split_first_chunk()?;
+            (f64::from_le_bytes(*bits), time)
+        }
+        time => (0.0, time),
+    };
+    let [TIME_TAG, millis @ ..] = time else { return None };
+    let at = Timestamp::from_millis(whole_varint(millis)? as i64);
+    Some(BatchSample { at, start: Timestamp::EPOCH, value, histogram: None })
 }
 
 /// The key of a series with labels in more than one place: all of them, brought together.

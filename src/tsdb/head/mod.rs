@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::model::{Lane, Timestamp};
+use crate::model::{Lane, TimeRange, Timestamp};
 
 use columns::Columns;
 use stream::Stream;
@@ -98,6 +98,22 @@ fn id_at(shard: usize, page: usize, slot: usize) -> u32 {
 }
 
 impl Head {
+    /// The number of the page that a series has its rows in.
+    pub(crate) fn page_of(id: u32) -> u32 {
+        id / PAGE_SLOTS
+    }
+
+    /// Takes the rows of one series away; tells how many there were.
+    pub(crate) fn remove(&self, id: u32) -> u64 {
+        let mut lanes = Lanes::new();
+        self.read(id, TimeRange::ALL, &mut lanes);
+        let (shard, page, slot) = place(id);
+        if let Some(page) = self.shards[shard].write().pages.get_mut(page).and_then(Option::as_mut) {
+            page.streams[slot] = Stream::new(Lane(0));
+        }
+        lanes.iter().map(|(_, column)| column.len() as u64).sum()
+    }
+
     /// Memory that rows take, in bytes, by estimate.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)

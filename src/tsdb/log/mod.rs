@@ -29,16 +29,25 @@ use record::Run;
 
 /// A set of series ids, a bit each: ids are dense.
 #[derive(Clone, Debug, Default)]
-struct IdSet {
+pub(crate) struct IdSet {
     words: Vec<u64>,
 }
 
 impl IdSet {
+    /// The ids inside, rising.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        let words = self.words.iter().enumerate();
+        words.flat_map(|(place, word)| {
+            let bits = (0..u64::BITS).filter(move |bit| word >> bit & 1 == 1);
+            bits.map(move |bit| place as u32 * u64::BITS + bit)
+        })
+    }
+
     fn contains(&self, id: u32) -> bool {
         self.words.get(id as usize / 64).is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
-    fn insert(&mut self, id: u32) {
+    pub(crate) fn insert(&mut self, id: u32) {
         let word = id as usize / 64;
         if self.words.len() <= word {
             self.words.resize(word + 1, 0);

@@ -39,12 +39,11 @@ pub(crate) struct Run<'a> {
     pub(crate) samples: &'a [BatchSample],
 }
 
-/// What replay meets.
+/// A name that replay meets.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Entry {
-    Series { id: u32, group: u32, packed: String },
-    Group { number: u32, cluster: String, replicas: Vec<String> },
-    Samples { id: u32, lane: Lane },
+pub(crate) enum Name<'a> {
+    Series { id: u32, group: u32, packed: &'a str },
+    Group { number: u32, cluster: &'a str, replicas: Vec<&'a str> },
 }
 
 /// Appends a record; `body` writes its payload.
@@ -167,27 +166,29 @@ fn read_value(reader: &mut Reader<'_>) -> Option<(f64, Option<Arc<Histogram>>)> 
     }
 }
 
-/// Reads a payload; `each` gets every entry, samples run by run. `None` where the payload makes no sense, which after
-/// a good checksum only a newer writer can cause.
-pub(crate) fn read(payload: &[u8], each: &mut dyn FnMut(Entry, &[BatchSample])) -> Option<()> {
-    let mut reader = Reader::new(payload);
-    match reader.u8()? {
-        KIND_SERIES => {
-            let (id, group) = (reader.u32()?, reader.u32()?);
-            each(Entry::Series { id, group, packed: reader.text()?.to_owned() }, &[]);
-        }
-        KIND_GROUP => {
-            let (number, cluster) = (reader.u32()?, reader.text()?.to_owned());
-            let replicas = (0..reader.count()?).map(|_| reader.text().map(str::to_owned)).collect::<Option<_>>()?;
-            each(Entry::Group { number, cluster, replicas }, &[]);
-        }
-        KIND_SAMPLES => read_samples(&mut reader, each)?,
-        _ => return None,
-    }
-    reader.is_empty().then_some(())
+/// Whether a payload holds samples; all others are names.
+pub(crate) fn has_samples(payload: &[u8]) -> bool {
+    payload.first() == Some(&KIND_SAMPLES)
 }
 
-fn read_samples(reader: &mut Reader<'_>, each: &mut dyn FnMut(Entry, &[BatchSample])) -> Option<()> {
+/// Reads a name. `None` where the payload makes no sense, which after a good checksum only a newer writer can cause.
+pub(crate) fn read_name(payload: &[u8]) -> Option<Name<'_>> {
+    let mut reader = Reader::new(payload);
+    let name = match reader.u8()? {
+        KIND_SERIES => Name::Series { id: reader.u32()?, group: reader.u32()?, packed: reader.text()? },
+        KIND_GROUP => {
+            let (number, cluster) = (reader.u32()?, reader.text()?);
+            let replicas = (0..reader.count()?).map(|_| reader.text()).collect::<Option<_>>()?;
+            Name::Group { number, cluster, replicas }
+        }
+        _ => return None,
+    };
+    reader.is_empty().then_some(name)
+}
+
+/// Reads samples; `each` gets them run by run. `None` as [`read_name`]; runs in front of what makes no sense count.
+pub(crate) fn read_samples(payload: &[u8], mut each: impl FnMut(u32, Lane, &[BatchSample])) -> Option<()> {
+    let mut reader = Reader::new(payload.strip_prefix(&[KIND_SAMPLES])?);
     let mut samples: Vec<BatchSample> = Vec::new();
     let (mut next_id, mut lane, mut at) = (0_i64, Lane(0), Timestamp::EPOCH);
     for _ in 0..reader.count()? {
@@ -196,7 +197,7 @@ fn read_samples(reader: &mut Reader<'_>, each: &mut dyn FnMut(Entry, &[BatchSamp
         next_id = i64::from(id) + 1;
         samples.clear();
         if head & 1 == 1 {
-            let (value, histogram) = read_value(reader)?;
+            let (value, histogram) = read_value(&mut reader)?;
             samples.push(BatchSample { at, start: Timestamp::EPOCH, value, histogram });
         } else {
             lane = Lane(reader.u8()?);
@@ -207,13 +208,13 @@ fn read_samples(reader: &mut Reader<'_>, each: &mut dyn FnMut(Entry, &[BatchSamp
                     1 => Timestamp::from_millis(at.as_millis().wrapping_sub(reader.i64()?)),
                     _ => Timestamp::EPOCH,
                 };
-                let (value, histogram) = read_value(reader)?;
+                let (value, histogram) = read_value(&mut reader)?;
                 samples.push(BatchSample { at, start, value, histogram });
             }
         }
-        each(Entry::Samples { id, lane }, &samples);
+        each(id, lane, &samples);
     }
-    Some(())
+    reader.is_empty().then_some(())
 }
 
 /// The bytes of a histogram or a float in the log, roughly: for budgets.

@@ -58,10 +58,10 @@ pub(crate) struct Damage {
 ///
 /// # Errors
 /// Where a newer program wrote the segment. Damage is no error.
-pub(crate) fn read(
+pub(crate) fn read<'b>(
     file: &Path,
-    bytes: &[u8],
-    mut each: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+    bytes: &'b [u8],
+    mut each: impl FnMut(u64, &'b [u8]),
 ) -> Result<Vec<Damage>, StoreError> {
     let mut damages = Vec::new();
     let mut at = HEADER_BYTES.min(bytes.len());
@@ -84,7 +84,7 @@ pub(crate) fn read(
     }
     while at < bytes.len() {
         if let Some(payload) = record::payload(&bytes[at..]) {
-            each(at as u64, payload)?;
+            each(at as u64, payload);
             at += record::FRAME_BYTES + payload.len();
             continue;
         }
