@@ -51,6 +51,8 @@ pub(super) fn tsdb(config: &Config, hash_seed: u64, without_log: bool) -> tsdb::
         },
         ahead_max: config.write.ahead_max.0,
         series_max: config.storage.series_max,
+        series_per_metric_max: config.storage.series_per_metric_max,
+        new_series_per_second_max: config.storage.new_series_per_second_max,
         replica_label: config.ha.replica_labels.first().cloned().unwrap_or_else(|| "__replica__".into()),
         hash_seed,
         ..tsdb::Settings::default()

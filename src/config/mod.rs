@@ -103,8 +103,12 @@ pub struct Storage {
     /// `always`: a request is acknowledged when it is on disk. A time (`200ms`): it may be lost for that long
     /// if power fails. `never`: only for tests.
     pub fsync: Fsync,
-    /// Most active series; new ones beyond are refused.
+    /// Most active series; new ones beyond are refused. 0: no limit.
     pub series_max: usize,
+    /// Most active series with one metric name; new ones beyond are refused. 0: no limit.
+    pub series_per_metric_max: usize,
+    /// Most new series in a second, and ten times as many at once after a quiet time; more are refused. 0: no limit.
+    pub new_series_per_second_max: usize,
 }
 
 /// When the log is flushed to disk.
@@ -219,7 +223,12 @@ impl Default for Write {
 
 impl Default for Storage {
     fn default() -> Self {
-        Storage { fsync: Fsync::Always, series_max: 10_000_000 }
+        Storage {
+            fsync: Fsync::Always,
+            series_max: 10_000_000,
+            series_per_metric_max: 1_000_000,
+            new_series_per_second_max: 0,
+        }
     }
 }
 

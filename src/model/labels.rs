@@ -47,6 +47,16 @@ impl Labels {
         builder.build().expect("names are unique and not empty")
     }
 
+    /// Labels whose names come sorted and once each, with values that are not empty.
+    pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut packed = String::with_capacity(512);
+        for (name, value) in pairs {
+            push_text(&mut packed, name);
+            push_text(&mut packed, value);
+        }
+        Labels(packed.into())
+    }
+
     /// Names with values, in the order of names.
     pub fn iter(&self) -> Iter<'_> {
         Iter { rest: &self.0 }

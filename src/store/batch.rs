@@ -133,8 +133,18 @@ pub enum Refused {
     TooOld,
     /// Further in the future than clocks may differ.
     TooFarAhead,
-    /// A new series over a cardinality limit.
+    /// A new series over the limit on series in memory.
     TooManySeries {
+        /// The limit.
+        limit: usize,
+    },
+    /// A new series over the limit on series of one metric.
+    TooManyOfMetric {
+        /// The limit.
+        limit: usize,
+    },
+    /// A new series over the limit on new series in a second.
+    TooManyNewSeries {
         /// The limit.
         limit: usize,
     },
@@ -160,6 +170,8 @@ impl Refused {
             Refused::TooOld => "too_old",
             Refused::TooFarAhead => "too_far_in_future",
             Refused::TooManySeries { .. } => "too_many_series",
+            Refused::TooManyOfMetric { .. } => "too_many_series_of_metric",
+            Refused::TooManyNewSeries { .. } => "too_many_new_series",
             Refused::BadHistogram(_) => "bad_histogram",
             Refused::Malformed(_) => "malformed",
         }
@@ -186,6 +198,8 @@ impl std::fmt::Display for Refused {
             Refused::TooOld => out.write_str("older than retention"),
             Refused::TooFarAhead => out.write_str("too far in the future"),
             Refused::TooManySeries { limit } => write!(out, "over the limit of {limit} series"),
+            Refused::TooManyOfMetric { limit } => write!(out, "over the limit of {limit} series of one metric name"),
+            Refused::TooManyNewSeries { limit } => write!(out, "over the limit of {limit} new series in a second"),
             Refused::BadHistogram(why) => write!(out, "bad histogram: {why}"),
             Refused::Malformed(why) => out.write_str(why),
         }

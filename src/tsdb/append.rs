@@ -16,7 +16,7 @@ impl Store {
         let _gate = self.gate.read();
         self.has_room()?;
         let mut appended = Appended::default();
-        let targets = self.resolver.resolve(&batch.series, batch.naming, &*self.catalogue)?;
+        let targets = self.resolver.resolve(&batch.series, batch.naming, batch.received_at, &*self.catalogue)?;
         // Rows that a better lane covers are kept like all others: lanes are merged when they are read.
         let runs = self.in_time(batch, &targets, &mut appended);
         if !runs.is_empty() {

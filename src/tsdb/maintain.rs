@@ -10,15 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange, Timestamp};
+use crate::model::{Column, Lane, Matcher, Span, TimeRange, Timestamp};
 use crate::store::StoreError;
 
-use super::catalogue::{Change, Durability, KeyValue, keys};
+use super::catalogue::{Change, Durability, keys};
 use super::head::{Frozen, Lanes};
 use super::log::segment;
 use super::part::{self, Level, Part, PartWriter};
-use super::resolve::Resolver;
-use super::resolve::registry::Series;
+use super::resolve::catalogued::Catalogued;
 use super::rows;
 use super::settings::FsyncPolicy;
 use super::status::{Maintained, Status};
@@ -28,8 +27,8 @@ use super::store::{Deletion, Store, View, Work};
 pub(super) const SPILL_CHUNK_ROWS: usize = 480;
 /// Rounds to let pass after a failed merge: it reads and writes much, and its cause seldom goes within seconds.
 const ROUNDS_AFTER_FAILED_MERGE: u32 = 60;
-/// New series of one batch of the catalogue.
-const SERIES_BATCH: usize = 10_000;
+/// Idle series that leave memory while appends wait.
+const FORGOTTEN_AT_ONCE: usize = 4096;
 
 /// The first and last instant of a UTC day.
 pub(super) fn day_range(day: i64) -> TimeRange {
@@ -89,9 +88,9 @@ impl Store {
         if !self.resolver.registry.read().has_fresh() {
             return Ok(());
         }
-        let (fresh, changes) = catalogue_names(&*self.catalogue, &self.resolver)?;
+        let (named, changes) = self.resolver.catalogue_names(&*self.catalogue)?;
         self.catalogue.write(&changes, Durability::Synced)?;
-        self.resolver.registry.write().catalogued(&fresh);
+        self.resolver.catalogued(&named);
         Ok(())
     }
 
@@ -128,8 +127,8 @@ impl Store {
             Some(parts) => parts,
             None => self.write_frozen(work, frozen)?,
         };
-        let fresh = match self.commit_spill(work, &parts) {
-            Ok(fresh) => fresh,
+        let named = match self.commit_spill(work, &parts) {
+            Ok(named) => named,
             Err(error) => {
                 // A failed write says nothing about what a restart will find: the manifest may name these parts, and the
                 // log may be superfluous. They stay until a write succeeds.
@@ -142,7 +141,7 @@ impl Store {
             view.parts.extend(parts.into_iter().map(Arc::new));
             view.frozen = None;
         });
-        self.resolver.registry.write().catalogued(&fresh);
+        self.resolver.catalogued(&named);
         for number in work.log_floor..work.frozen_floor {
             self.disk.remove(&segment::path(&self.log_directory(), number)).map_err(StoreError::io("remove log"))?;
         }
@@ -171,7 +170,7 @@ impl Store {
 
     /// Cuts the log and takes the head's rows aside. Appends wait for this moment, reads do not.
     fn freeze(&self, work: &mut Work) -> usize {
-        let _no_append = self.gate.write();
+        let no_append = self.gate.write();
         work.frozen_floor = self.log.cut();
         self.head_since.store(i64::MAX, Ordering::Relaxed);
         let mut frozen = None;
@@ -180,28 +179,37 @@ impl Store {
             frozen = Some(rows.clone());
             self.change_view(|view| view.frozen = Some(rows));
         });
-        // Series without a row since the freeze before this one leave memory; the catalogue knows them.
-        let frozen = frozen.expect("freeze publishes once");
-        self.resolver.forget(|id| frozen.overlaps(id, TimeRange::ALL))
+        drop(no_append);
+        self.forget_idle(&frozen.expect("freeze publishes once"))
+    }
+
+    /// Series without a row since the freeze before this one leave memory; the catalogue knows them.
+    fn forget_idle(&self, frozen: &Frozen) -> usize {
+        let has_rows = |id| frozen.overlaps(id, TimeRange::ALL) || self.head.overlaps(id, TimeRange::ALL);
+        let idle = self.resolver.idle(has_rows);
+        let mut forgotten = 0;
+        for ids in idle.chunks(FORGOTTEN_AT_ONCE) {
+            // An append that has found a series and not yet inserted its rows is waited for.
+            let _no_append = self.gate.write();
+            forgotten += self.resolver.forget(ids, has_rows);
+        }
+        if forgotten > 0 {
+            self.resolver.forgotten();
+        }
+        forgotten
     }
 
     /// One part with the rows of one day.
     fn write_day(&self, work: &mut Work, frozen: &Frozen, day: i64, ids: &[u32]) -> Result<Option<Part>, StoreError> {
         let number = work.next_part;
         work.next_part += 1;
-        let mut series: Vec<(Labels, u32, u32)> = Vec::with_capacity(ids.len());
-        let groups = {
-            let registry = self.resolver.registry.read();
-            for id in ids {
-                let known = registry.get(*id).expect("a series with rows in the head stays in memory");
-                series.push((known.labels.clone(), *id, known.group));
-            }
-            registry.groups.all().to_vec()
-        };
-        series.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        let mut ids = ids.to_vec();
+        self.resolver.sort_by_labels(&mut ids);
+        let groups = self.resolver.registry.read().groups.all().to_vec();
         let directory = self.parts_directory();
         let mut part = PartWriter::create(&self.disk, &directory, number, day, Level::Spilled, Vec::new())?;
-        for (labels, id, group) in series {
+        for id in ids {
+            let (group, labels) = self.resolver.labels(id).expect("a series with rows in the head stays in memory");
             let lanes = tidy_lanes_of(frozen, id, day_range(day));
             part.add(id, group, &labels, &lanes, SPILL_CHUNK_ROWS)?;
         }
@@ -226,15 +234,14 @@ impl Store {
         })
     }
 
-    /// The one step that makes the written parts count and their log superfluous. Tells which series are catalogued
-    /// with it.
-    fn commit_spill(&self, work: &Work, parts: &[Part]) -> Result<Vec<u32>, StoreError> {
-        let (fresh, mut changes) = catalogue_names(&*self.catalogue, &self.resolver)?;
+    /// The one step that makes the written parts count and their log superfluous. Tells what is catalogued with it.
+    fn commit_spill(&self, work: &Work, parts: &[Part]) -> Result<Catalogued, StoreError> {
+        let (named, mut changes) = self.resolver.catalogue_names(&*self.catalogue)?;
         changes.push(Change::Put(keys::NEXT_PART.to_vec(), keys::encode_number(work.next_part)));
         changes.push(Change::Put(keys::LOG_FLOOR.to_vec(), keys::encode_number(work.frozen_floor)));
         changes.extend(parts.iter().map(|part| Change::Put(keys::numbered(keys::PARTS, part.number()), Vec::new())));
         self.catalogue.write(&changes, Durability::Synced)?;
-        Ok(fresh)
+        Ok(named)
     }
 
     /// Deletes by spilling the head and remembering which rows of which parts are meant: later rows are not.
@@ -284,6 +291,8 @@ impl Store {
         Status {
             series: self.resolver.registry.read().len(),
             aliases: self.resolver.alias_count(),
+            names_bytes: self.resolver.heap_bytes(),
+            offenders: self.resolver.offenders(),
             head_rows: self.head.rows() + view.frozen.as_ref().map_or(0, |frozen| frozen.rows()),
             head_bytes: self.head.bytes(),
             parts: view.parts.len(),
@@ -307,57 +316,12 @@ impl Store {
         self.metrics.merged.inc_by(done.merged as u64);
         self.metrics.retired.inc_by(done.retired as u64);
         self.metrics.series.set(status.series as u64);
+        self.metrics.names_bytes.set(status.names_bytes as u64);
         self.metrics.head_bytes.set(status.head_bytes as u64);
         self.metrics.parts.set(status.parts as u64);
         self.metrics.part_bytes.set(status.part_bytes);
         self.metrics.log_bytes.set(status.log_bytes);
     }
-}
-
-/// Writes the series that the catalogue does not hold, and tells their ids; with them come the rows that belong into the
-/// synced batch that follows: HA groups, and the id of the next series.
-///
-/// Series go first and in pieces: alone they do no harm, and the synced batch covers them, since the catalogue keeps the
-/// order of writes.
-pub(super) fn catalogue_names(
-    catalogue: &dyn KeyValue,
-    resolver: &Resolver,
-) -> Result<(Vec<u32>, Vec<Change>), StoreError> {
-    let registry = resolver.registry.read();
-    let fresh: Vec<(u32, Series)> = registry.fresh();
-    let groups = registry.groups.all().to_vec();
-    let next_id = u64::from(registry.next_id());
-    drop(registry);
-    for piece in fresh.chunks(SERIES_BATCH) {
-        catalogue.write(&series_rows(catalogue, piece)?, Durability::Buffered)?;
-    }
-    let mut changes = vec![Change::Put(keys::NEXT_SERIES.to_vec(), keys::encode_number(next_id))];
-    for (number, group) in groups.iter().enumerate() {
-        let names = std::iter::once(&group.cluster).chain(&group.replicas).map(String::as_str);
-        changes.push(Change::Put(keys::numbered(keys::GROUPS, number as u64), keys::encode_texts(names)));
-    }
-    Ok((fresh.into_iter().map(|(id, _)| id).collect(), changes))
-}
-
-/// The rows that name series, and lead to them.
-fn series_rows(catalogue: &dyn KeyValue, fresh: &[(u32, Series)]) -> Result<Vec<Change>, StoreError> {
-    let mut changes = Vec::with_capacity(2 * fresh.len());
-    let mut by_labels: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
-    for (id, series) in fresh {
-        changes.push(Change::Put(keys::series(*id), keys::encode_series(series.group, &series.labels)));
-        let row = keys::by_labels(&series.labels);
-        // Nearly always the only one: two label sets would have to share 128 bits of hash.
-        let mut ids = match by_labels.remove(&row) {
-            Some(ids) => ids,
-            None => catalogue.get(&row)?.as_deref().and_then(keys::decode_ids).unwrap_or_default(),
-        };
-        if !ids.contains(id) {
-            ids.push(*id);
-        }
-        by_labels.insert(row, ids);
-    }
-    changes.extend(by_labels.into_iter().map(|(row, ids)| Change::Put(row, keys::encode_ids(&ids))));
-    Ok(changes)
 }
 
 /// Which series have rows on which day.

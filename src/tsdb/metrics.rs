@@ -29,6 +29,8 @@ pub struct Metrics {
     pub damages: Counter,
     /// Series in memory.
     pub series: Gauge<u64, AtomicU64>,
+    /// Memory of labels, keys and their index.
+    pub names_bytes: Gauge<u64, AtomicU64>,
     /// Memory of the head's rows.
     pub head_bytes: Gauge<u64, AtomicU64>,
     /// Parts of the manifest.
@@ -59,6 +61,7 @@ impl Metrics {
         }
         let gauges = [
             ("series", "Series in memory", &self.series),
+            ("names_bytes", "Memory that labels, keys and their index take, by estimate", &self.names_bytes),
             ("head_bytes", "Memory that rows in the head take, by estimate", &self.head_bytes),
             ("parts", "Parts of the manifest", &self.parts),
             ("parts_bytes", "Size of all parts on disk", &self.part_bytes),

@@ -22,17 +22,16 @@ use super::catalogue::{Change, Durability, KeyValue, keys};
 use super::files::Disk;
 use super::head::Head;
 use super::log::Log;
-use super::maintain::catalogue_names;
 use super::metrics::Metrics;
 use super::part::{self, OpenError, Part};
 use super::replay::replay;
-use super::resolve::Resolver;
+use super::resolve::{Named, Resolver, catalogued};
 use super::settings::Settings;
 use super::status::{Progress, Recovered};
 use super::store::{Deletion, Store, View, Work};
 
 /// The version of the store as a whole that this program writes, and the newest it opens.
-pub(super) const STORE_VERSION: u64 = 1;
+pub(super) const STORE_VERSION: u64 = 2;
 
 pub(super) fn open(
     settings: Settings,
@@ -53,7 +52,7 @@ pub(super) fn open(
     drop(settings.data.canonicalize().map(|data| data.parent().map(|above| disk.sync_directory(above))));
     let mut recovered = Recovered::default();
     let mut work = Work { next_part: 1, next_deletion: 1, frozen_floor: 1, log_floor: 1, ..Work::default() };
-    let resolver = Resolver::new(settings.hash_seed, settings.series_max);
+    let resolver = Resolver::new(settings.hash_seed, settings.limits());
 
     let fresh_catalogue = check_version(&*catalogue)?;
     let parts = open_parts(&parts_directory, &*catalogue, fresh_catalogue, &mut recovered)?;
@@ -224,26 +223,40 @@ fn put_aside(path: &Path) -> Result<(), StoreError> {
 /// HA groups and the next series id; series of the catalogue come back when they are needed, those of adopted parts now,
 /// since the catalogue may not know them.
 fn restore_names(catalogue: &dyn KeyValue, adopted: &[Arc<Part>], resolver: &Resolver) -> Result<(), StoreError> {
-    let mut registry = resolver.registry.write();
     for (key, value) in catalogue.scan(keys::GROUPS)? {
         if let (Some(number), Some(names)) = (keys::number_of(&key), keys::decode_texts(&value))
             && let Some((cluster, replicas)) = names.split_first()
         {
-            registry.groups.restore(number as u32, cluster, replicas);
+            let groups = &mut resolver.registry.write().groups;
+            groups.restore(number as u32, cluster, replicas);
+            groups.catalogued(&[(number as u32, replicas.len())]);
         }
     }
     if let Some(next) = number_row(catalogue, keys::NEXT_SERIES)? {
-        registry.raise_next_id(u32::try_from(next).unwrap_or(u32::MAX));
+        resolver.registry.write().raise_next_id(u32::try_from(next).unwrap_or(u32::MAX));
+        convert_names(next, catalogue)?;
+        resolver.look_elsewhere(catalogue)?;
     }
     for part in adopted {
         for (number, group) in part.groups().iter().enumerate() {
-            registry.groups.restore(number as u32, &group.cluster, &group.replicas);
+            resolver.restore_group(number as u32, &group.cluster, &group.replicas);
         }
-        for (id, group, labels) in series_of(part)? {
-            registry.restore(id, group, &labels);
-        }
+        let series = series_of(part)?;
+        let names =
+            series.iter().map(|(id, group, labels)| Named { id: *id, group: *group, packed: labels.as_packed() });
+        resolver.restore(&names.collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// Brings the names of a store of format 1 into the rows of this one. The version goes first: an older program must not
+/// open what is half converted.
+fn convert_names(next_id: u64, catalogue: &dyn KeyValue) -> Result<(), StoreError> {
+    if number_row(catalogue, keys::FORMAT)?.is_some_and(|version| version < STORE_VERSION) {
+        let version = Change::Put(keys::FORMAT.to_vec(), keys::encode_number(STORE_VERSION));
+        catalogue.write(&[version], Durability::Synced)?;
+    }
+    catalogued::convert(next_id, catalogue)
 }
 
 fn series_of(part: &Part) -> Result<Vec<(u32, u32, Labels)>, StoreError> {
@@ -262,7 +275,7 @@ fn write_adopted(
     work: &Work,
 ) -> Result<(), StoreError> {
     // The log goes on naming these series until the next spill, which does no harm.
-    let (_, mut changes) = catalogue_names(catalogue, resolver)?;
+    let (_, mut changes) = resolver.catalogue_names(catalogue)?;
     changes.push(Change::Put(keys::FORMAT.to_vec(), keys::encode_number(STORE_VERSION)));
     changes.push(Change::Put(keys::NEXT_PART.to_vec(), keys::encode_number(work.next_part)));
     changes.extend(parts.iter().map(|part| Change::Put(keys::numbered(keys::PARTS, part.number()), Vec::new())));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use parking_lot::RwLockReadGuard;
 
 use crate::ha::{self, MergeRules};
 use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange};
@@ -22,6 +23,8 @@ use crate::store::{
 use super::head::{Lanes, lane_of};
 use super::index::evaluate;
 use super::part::{ChunkRef, Part};
+use super::resolve::LOOKED_AT_ONCE;
+use super::resolve::registry::Series;
 use super::rows;
 use super::store::{Store, View};
 
@@ -63,11 +66,15 @@ impl Store {
         let wide = widen(range);
         let mut found: FoundById = HashMap::default();
         {
-            let registry = self.resolver.registry.read();
-            for id in evaluate(&registry.index, matchers)? {
-                let series = registry.get(id).expect("the index names series in memory");
-                let (labels, group) = (series.labels.clone(), series.group);
-                found.insert(id, Found { labels, group, pieces: Vec::new(), hopeful: false });
+            let mut registry = self.resolver.registry.read();
+            for (place, id) in evaluate(&registry.index, matchers)?.into_iter().enumerate() {
+                // New series wait for this lock: they may go ahead now and then. Who leaves meanwhile has no row in the head.
+                if place % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1 {
+                    RwLockReadGuard::bump(&mut registry);
+                }
+                if let Some(Series { labels, group }) = registry.get(id) {
+                    found.insert(id, Found { labels, group, pieces: Vec::new(), hopeful: false });
+                }
             }
         }
         // Without the registry's lock: new series wait for it, and appends behind them.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::model::Span;
 
+use super::resolve::limits::Limits;
+
 /// When an append counts as durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FsyncPolicy {
@@ -31,8 +33,12 @@ pub struct Settings {
     pub fsync: FsyncPolicy,
     /// How far ahead of the request's arrival a sample may lie.
     pub ahead_max: Span,
-    /// Series in memory: those with recent samples. More are refused.
+    /// Series in memory: those with recent samples. More are refused; 0: no limit.
     pub series_max: usize,
+    /// Series in memory with one metric name. More are refused; 0: no limit.
+    pub series_per_metric_max: usize,
+    /// New series in a second, ten times as many at once after a quiet time. More are refused; 0: no limit.
+    pub new_series_per_second_max: usize,
     /// Memory that samples in the head may take, in bytes, by estimate. The head is spilled early when it is passed,
     /// and appends are refused for a while at twice as much.
     pub head_bytes_budget: usize,
@@ -47,6 +53,16 @@ pub struct Settings {
     pub hash_seed: u64,
 }
 
+impl Settings {
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            series: self.series_max,
+            per_metric: self.series_per_metric_max,
+            new_per_second: self.new_series_per_second_max,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -55,6 +71,8 @@ impl Default for Settings {
             fsync: FsyncPolicy::Always,
             ahead_max: crate::store::source::AHEAD_MAX,
             series_max: 10_000_000,
+            series_per_metric_max: 1_000_000,
+            new_series_per_second_max: 0,
             head_bytes_budget: 1 << 30,
             spill_age: Span::MINUTE.times(30),
             segment_bytes_max: 64 << 20,

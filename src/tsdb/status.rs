@@ -60,6 +60,11 @@ pub struct Status {
     pub series: usize,
     /// Known keys that lead to them.
     pub aliases: usize,
+    /// Memory that labels, keys and their index take, in bytes, roughly.
+    pub names_bytes: usize,
+    /// The metrics of which most series were refused by a limit since the start, and how often one was: most first,
+    /// at most 256.
+    pub offenders: Vec<(String, u64)>,
     /// Rows in the head, repeated ones included.
     pub head_rows: usize,
     /// Memory for those rows, in bytes, by estimate.

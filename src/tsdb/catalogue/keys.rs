@@ -19,9 +19,13 @@ pub(crate) const NEXT_PART: &[u8] = b"N";
 pub(crate) const PARTS: &[u8] = b"P";
 /// `g` + group number: an HA group. Value: its name, then the names of its replicas in the order of lanes.
 pub(crate) const GROUPS: &[u8] = b"g";
-/// `s` + series id: a series. Value: group number, packed labels.
+/// `S` + id / 4,096: the series with these ids. See [`series`](super::series).
+pub(crate) const SERIES_ROWS: &[u8] = b"S";
+/// `h` + id / 4,096: hashes of their labels.
+pub(crate) const SERIES_HASHES: &[u8] = b"h";
+/// `s` + series id: a series, in format 1. Value: group number, packed labels.
 pub(crate) const SERIES: &[u8] = b"s";
-/// `l` + xxh3-128 of the packed labels: finds series by their labels. Value: the ids of all series with that hash.
+/// `l` + xxh3-128 of the packed labels: finds series by their labels, in format 1.
 pub(crate) const BY_LABELS: &[u8] = b"l";
 /// The id that the next new series gets. Value: one varint.
 pub(crate) const NEXT_SERIES: &[u8] = b"n";
@@ -42,41 +46,12 @@ pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
     key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
 }
 
-/// The row of a series.
-pub(crate) fn series(id: u32) -> Vec<u8> {
-    numbered(SERIES, u64::from(id))
-}
-
-/// The row that leads from labels to series. The hash only narrows the search down; labels are compared.
+/// The row that led from labels to series in format 1.
 pub(crate) fn by_labels(labels: &Labels) -> Vec<u8> {
     [BY_LABELS, &xxh3_128(labels.as_packed().as_bytes()).to_be_bytes()].concat()
 }
 
-/// The value of such a row.
-pub(crate) fn encode_ids(ids: &[u32]) -> Vec<u8> {
-    let mut out = Vec::new();
-    ids.iter().for_each(|id| put_u64(&mut out, u64::from(*id)));
-    out
-}
-
-/// The ids in such a row.
-pub(crate) fn decode_ids(value: &[u8]) -> Option<Vec<u32>> {
-    let (mut reader, mut ids) = (Reader::new(value), Vec::new());
-    while !reader.is_empty() {
-        ids.push(reader.u32()?);
-    }
-    Some(ids)
-}
-
-/// The value of a series row.
-pub(crate) fn encode_series(group: u32, labels: &Labels) -> Vec<u8> {
-    let mut out = Vec::with_capacity(labels.as_packed().len() + 2);
-    put_u64(&mut out, u64::from(group));
-    out.extend_from_slice(labels.as_packed().as_bytes());
-    out
-}
-
-/// Group and labels of a series row.
+/// Group and labels of a series row in format 1.
 pub(crate) fn decode_series(value: &[u8]) -> Option<(u32, Labels)> {
     let mut reader = Reader::new(value);
     let group = reader.u32()?;

@@ -8,11 +8,12 @@
 //! Invariant: a batch happens wholly or not at all, and one written with [`Durability::Synced`] survives a power cut
 //! once `write` has returned. The manifest lives by it: a part counts from the batch that names it, and not before.
 //!
-//! Read next: [`keys`].
+//! Read next: [`keys`], then `series`, the rows that name series.
 
 pub mod keys;
 pub mod memory;
 pub mod rocks;
+pub(crate) mod series;
 
 use crate::store::StoreError;
 

@@ -15,9 +15,14 @@ use crate::store::StoreError;
 use super::{Change, Durability, KeyValue, Row};
 
 /// Blocks kept in memory.
-const CACHE_BYTES: usize = 32 << 20;
-/// Writes kept in memory before they are sorted to a file.
-const WRITE_BUFFER_BYTES: usize = 16 << 20;
+const CACHE_BYTES: usize = 8 << 20;
+/// Writes kept in memory before they are sorted to a file; the write-ahead log holds about as much.
+const WRITE_BUFFER_BYTES: usize = 1 << 20;
+/// Write-ahead log kept on disk, over which memory is flushed early.
+const WAL_BYTES_MAX: u64 = 2 << 20;
+/// Manifest and report file, after which new ones are begun.
+const MANIFEST_BYTES_MAX: usize = 1 << 20;
+const REPORT_BYTES_MAX: usize = 1 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 const BACKGROUND_JOBS: i32 = 2;
 const OPEN_FILES_MAX: i32 = 256;
@@ -43,7 +48,13 @@ impl Rocks {
         options.set_write_buffer_size(WRITE_BUFFER_BYTES);
         options.set_max_background_jobs(BACKGROUND_JOBS);
         options.set_max_open_files(OPEN_FILES_MAX);
+        options.set_max_total_wal_size(WAL_BYTES_MAX);
+        options.set_max_manifest_file_size(MANIFEST_BYTES_MAX);
+        options.set_manifest_preallocation_size(64 << 10);
         options.set_keep_log_file_num(2);
+        options.set_max_log_file_size(REPORT_BYTES_MAX);
+        options.set_stats_dump_period_sec(0);
+        options.set_stats_persist_period_sec(0);
         options.set_log_level(LogLevel::Warn);
         std::fs::create_dir_all(directory).map_err(StoreError::io(format!("make {}", directory.display())))?;
         let db = DB::open(&options, directory).map_err(|error| match is_locked(&error) {

@@ -2,9 +2,22 @@
 //!
 //! An index keeps, for each label name and each of its values, the set of ids that carry it. A matcher is tried on the
 //! distinct values of its label, not on series, and the sets of the values that pass are united; a matcher that also
-//! accepts an absent label takes away the ids whose value fails instead. The head's index lives in memory ([`Index`]);
-//! a part carries its own, with ordinals in place of ids (`part::read`). Both answer through [`Postings`], so
-//! that there is one evaluation.
+//! accepts an absent label takes away the ids whose value fails instead. A pattern that is a list of values becomes as
+//! many lookups, and one with a fixed beginning is tried only on values that begin so.
+//!
+//! The series in memory have theirs in [`live`]; a part carries its own, with ordinals in place of ids (`part::read`),
+//! made by [`Index`]. All answer through [`Postings`], so that there is one evaluation.
+//!
+//! Read next: [`pairs`], which keeps each label pair once, then [`lists`], which keeps the ids of each.
+
+pub(crate) mod live;
+pub(crate) mod pairs;
+pub(crate) mod lists;
+pub(crate) mod places;
+pub(crate) mod segments;
+pub(crate) mod slabs;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -23,8 +36,25 @@ pub(crate) trait Postings {
     /// The ids with one value under `name`.
     fn with_value(&self, name: &str, value: &str) -> Result<RoaringBitmap, StoreError>;
 
-    /// The ids whose value under `name` passes; ids without the label never do.
-    fn with_values(&self, name: &str, passes: &dyn Fn(&str) -> bool) -> Result<RoaringBitmap, StoreError>;
+    /// The ids whose value under `name` passes; ids without the label never do. Nothing passes that does not begin with
+    /// `prefix`: such values need not be tried.
+    fn with_values(&self, name: &str, prefix: &str, passes: &dyn Fn(&str) -> bool)
+    -> Result<RoaringBitmap, StoreError>;
+
+    /// The ids with one of these values under `name`; `values` are sorted.
+    fn with_any(&self, name: &str, values: &[Box<str>]) -> Result<RoaringBitmap, StoreError> {
+        values.iter().try_fold(RoaringBitmap::new(), |found, value| Ok(found | self.with_value(name, value)?))
+    }
+
+    /// Those of `ids` with one value under `name`.
+    fn narrow(&self, ids: RoaringBitmap, name: &str, value: &str) -> Result<RoaringBitmap, StoreError> {
+        Ok(ids & self.with_value(name, value)?)
+    }
+
+    /// How many ids have a value, where that is cheap to tell: the rarest is asked first.
+    fn width(&self, _name: &str, _value: &str) -> u64 {
+        0
+    }
 }
 
 /// The ids that satisfy all matchers.
@@ -32,15 +62,34 @@ pub(crate) fn evaluate(postings: &dyn Postings, matchers: &[Matcher]) -> Result<
     let (narrowing, excluding): (Vec<&Matcher>, Vec<&Matcher>) =
         matchers.iter().partition(|matcher| !matcher.matches_absent());
     let mut ids: Option<RoaringBitmap> = None;
-    // Equality is one lookup; what it leaves decides whether the rest is worth a walk over values.
-    let (exact, walked): (Vec<&Matcher>, Vec<&Matcher>) =
-        narrowing.into_iter().partition(|matcher| matches!(matcher.test, MatcherTest::Equal(_)));
-    for matcher in exact.into_iter().chain(walked) {
-        let wanted = match &matcher.test {
-            MatcherTest::Equal(value) => postings.with_value(&matcher.name, value)?,
-            _ => postings.with_values(&matcher.name, &|value| matcher.matches(value))?,
+    // Equality is one lookup, the rarest first; what it leaves decides whether the rest is worth a walk over values.
+    let mut exact: Vec<(u64, &Matcher, &str)> = Vec::new();
+    let mut walked = Vec::new();
+    for matcher in narrowing {
+        match &matcher.test {
+            MatcherTest::Equal(value) => exact.push((postings.width(&matcher.name, value), matcher, value)),
+            _ => walked.push(matcher),
+        }
+    }
+    exact.sort_by_key(|(width, ..)| *width);
+    for (_, matcher, value) in exact {
+        let left = match ids {
+            None => postings.with_value(&matcher.name, value)?,
+            Some(ids) => postings.narrow(ids, &matcher.name, value)?,
         };
-        let left = ids.map_or_else(|| wanted.clone(), |ids| ids & &wanted);
+        if left.is_empty() {
+            return Ok(left);
+        }
+        ids = Some(left);
+    }
+    // The more of a pattern is fixed, the less it leaves.
+    walked.sort_by_key(|matcher| std::cmp::Reverse(fixedness(matcher)));
+    for matcher in walked {
+        let wanted = accepted(postings, matcher)?;
+        let left = match ids {
+            None => wanted,
+            Some(ids) => ids & wanted,
+        };
         if left.is_empty() {
             return Ok(left);
         }
@@ -48,109 +97,71 @@ pub(crate) fn evaluate(postings: &dyn Postings, matchers: &[Matcher]) -> Result<
     }
     let mut ids = ids.map_or_else(|| postings.all(), Ok)?;
     for matcher in excluding {
-        ids -= match &matcher.test {
-            MatcherTest::NotEqual(value) => postings.with_value(&matcher.name, value)?,
-            _ => postings.with_values(&matcher.name, &|value| !matcher.matches(value))?,
-        };
+        if ids.is_empty() {
+            break;
+        }
+        ids -= refused(postings, matcher)?;
     }
     Ok(ids)
 }
 
-/// The index of the series in memory.
+/// A list of values before a long prefix before a short one.
+fn fixedness(matcher: &Matcher) -> usize {
+    match &matcher.test {
+        MatcherTest::Regex(pattern) if pattern.literals().is_some() => usize::MAX,
+        MatcherTest::Regex(pattern) => pattern.prefix().len(),
+        _ => 0,
+    }
+}
+
+/// The ids whose value satisfies the matcher, for one that wants a value.
+fn accepted(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap, StoreError> {
+    match &matcher.test {
+        MatcherTest::Equal(value) => postings.with_value(&matcher.name, value),
+        MatcherTest::Regex(pattern) => match pattern.literals() {
+            Some(values) => postings.with_any(&matcher.name, values),
+            None => postings.with_values(&matcher.name, pattern.prefix(), &|value| pattern.matches(value)),
+        },
+        _ => postings.with_values(&matcher.name, "", &|value| matcher.matches(value)),
+    }
+}
+
+/// The ids whose value does not satisfy the matcher, for one that wants no value.
+fn refused(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap, StoreError> {
+    match &matcher.test {
+        MatcherTest::NotEqual(value) => postings.with_value(&matcher.name, value),
+        MatcherTest::NotRegex(pattern) => match pattern.literals() {
+            Some(values) => postings.with_any(&matcher.name, values),
+            None => postings.with_values(&matcher.name, pattern.prefix(), &|value| pattern.matches(value)),
+        },
+        // `.*` is in every dashboard, and refuses nothing.
+        MatcherTest::Regex(pattern) if pattern.as_str() == ".*" => Ok(RoaringBitmap::new()),
+        _ => postings.with_values(&matcher.name, "", &|value| !matcher.matches(value)),
+    }
+}
+
+/// The index of a part being written: names with sorted values, each with its ordinals.
 #[derive(Default)]
 pub(crate) struct Index {
-    all: RoaringBitmap,
     names: HashMap<Box<str>, BTreeMap<Box<str>, RoaringBitmap>, FixedState>,
 }
 
 impl Index {
-    pub(crate) fn insert(&mut self, id: u32, labels: &Labels) {
-        self.all.insert(id);
+    pub(crate) fn insert(&mut self, ordinal: u32, labels: &Labels) {
         for (name, value) in labels {
             if !self.names.contains_key(name) {
                 self.names.insert(name.into(), BTreeMap::new());
             }
             let values = self.names.get_mut(name).expect("inserted above");
             match values.get_mut(value) {
-                Some(ids) => drop(ids.insert(id)),
-                None => drop(values.insert(value.into(), RoaringBitmap::from_iter([id]))),
+                Some(ids) => drop(ids.insert(ordinal)),
+                None => drop(values.insert(value.into(), RoaringBitmap::from_iter([ordinal]))),
             }
         }
     }
 
-    /// Every label name with its values and their ids, names unsorted, values sorted.
+    /// Every label name with its values and their ordinals, names unsorted, values sorted.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, &RoaringBitmap)>)> {
         self.names.iter().map(|(name, values)| (&**name, values.iter().map(|(value, ids)| (&**value, ids))))
-    }
-
-    pub(crate) fn remove(&mut self, id: u32, labels: &Labels) {
-        self.all.remove(id);
-        for (name, value) in labels {
-            let Some(values) = self.names.get_mut(name) else { continue };
-            if let Some(ids) = values.get_mut(value) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    values.remove(value);
-                }
-            }
-            if values.is_empty() {
-                self.names.remove(name);
-            }
-        }
-    }
-}
-
-impl Postings for Index {
-    fn all(&self) -> Result<RoaringBitmap, StoreError> {
-        Ok(self.all.clone())
-    }
-
-    fn with_value(&self, name: &str, value: &str) -> Result<RoaringBitmap, StoreError> {
-        Ok(self.names.get(name).and_then(|values| values.get(value)).cloned().unwrap_or_default())
-    }
-
-    fn with_values(&self, name: &str, passes: &dyn Fn(&str) -> bool) -> Result<RoaringBitmap, StoreError> {
-        let values = self.names.get(name).into_iter().flatten();
-        Ok(roaring::MultiOps::union(values.filter(|(value, _)| passes(value)).map(|(_, ids)| ids)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn matchers_select_as_if_every_series_was_tried() {
-        let series = [
-            Labels::from_pairs([("__name__", "up"), ("job", "node"), ("env", "prod")]),
-            Labels::from_pairs([("__name__", "up"), ("job", "node")]),
-            Labels::from_pairs([("__name__", "up"), ("job", "prom")]),
-            Labels::from_pairs([("__name__", "down"), ("job", "node"), ("env", "dev")]),
-        ];
-        let mut index = Index::default();
-        series.iter().enumerate().for_each(|(id, labels)| index.insert(id as u32, labels));
-        let tests = [
-            Matcher::equal("__name__", "up"),
-            Matcher::equal("env", ""),
-            Matcher::not_equal("env", ""),
-            Matcher::not_equal("env", "prod"),
-            Matcher::regex("env", "prod|dev").expect("valid"),
-            Matcher::regex("env", ".*").expect("valid"),
-            Matcher::regex("env", "|dev").expect("valid"),
-            Matcher::not_regex("env", "d.*").expect("valid"),
-            Matcher::not_regex("job", "").expect("valid"),
-            Matcher::equal("nothing", "x"),
-        ];
-        for first in &tests {
-            for second in &tests {
-                let matchers = [first.clone(), second.clone()];
-                let ids = evaluate(&index, &matchers).expect("in memory");
-                let expected: RoaringBitmap =
-                    (0..4).filter(|id| Matcher::all_match(&matchers, &series[*id as usize])).collect();
-                assert_eq!(ids, expected, "{first} {second}");
-            }
-        }
-        series.iter().enumerate().for_each(|(id, labels)| index.remove(id as u32, labels));
-        assert!(index.names.is_empty() && index.all.is_empty());
     }
 }

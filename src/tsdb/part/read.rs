@@ -367,15 +367,20 @@ impl Postings for Part {
         Ok(found)
     }
 
-    fn with_values(&self, name: &str, passes: &dyn Fn(&str) -> bool) -> Result<RoaringBitmap, StoreError> {
+    fn with_values(
+        &self,
+        name: &str,
+        prefix: &str,
+        passes: &dyn Fn(&str) -> bool,
+    ) -> Result<RoaringBitmap, StoreError> {
         let mut found = RoaringBitmap::new();
-        self.walk_values(name, "", &mut |value, ordinals| {
+        self.walk_values(name, prefix, &mut |value, ordinals| {
             if passes(value)
                 && let Some(ordinals) = ordinals()
             {
                 found |= ordinals;
             }
-            true
+            value < prefix || value.starts_with(prefix)
         })?;
         Ok(found)
     }

@@ -7,6 +7,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use crate::model::{Lane, Replica};
 
 /// The group of series that no HA pair sends.
@@ -18,6 +21,10 @@ const LANES_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Groups {
     groups: Vec<Group>,
+    /// Groups by what their replicas have in common.
+    by_cluster: HashMap<String, u32, FixedState>,
+    /// How many lanes of each group the catalogue names.
+    catalogued: Vec<usize>,
     /// Grows with each change, so that the log sees when to name groups again.
     version: Arc<AtomicU64>,
 }
@@ -35,6 +42,8 @@ impl Default for Groups {
     fn default() -> Self {
         Groups {
             groups: vec![Group { cluster: String::new(), replicas: vec![String::new()] }],
+            by_cluster: HashMap::default(),
+            catalogued: Vec::new(),
             version: Arc::default(),
         }
     }
@@ -60,6 +69,9 @@ impl Groups {
         let group = &mut self.groups[number];
         if group.replicas.len() < replicas.len() {
             *group = Group { cluster: cluster.to_owned(), replicas: replicas.to_vec() };
+            if number > NO_GROUP as usize {
+                self.by_cluster.entry(cluster.to_owned()).or_insert(number as u32);
+            }
             self.version.fetch_add(1, AtomicOrdering::Release);
         }
     }
@@ -67,33 +79,56 @@ impl Groups {
     /// The group that a new series from `replica` belongs to.
     pub(crate) fn group_for(&mut self, replica: Option<&Replica>) -> u32 {
         let Some(replica) = replica else { return NO_GROUP };
-        let known = self.groups.iter().skip(1).position(|group| group.cluster == replica.cluster);
-        let place = known.map_or(self.groups.len(), |place| place + 1);
-        if place == self.groups.len() {
-            self.groups.push(Group { cluster: replica.cluster.clone(), replicas: Vec::new() });
-            self.version.fetch_add(1, AtomicOrdering::Release);
+        if let Some(known) = self.by_cluster.get(&replica.cluster) {
+            return *known;
         }
-        place as u32
+        let number = self.groups.len() as u32;
+        self.groups.push(Group { cluster: replica.cluster.clone(), replicas: Vec::new() });
+        self.by_cluster.insert(replica.cluster.clone(), number);
+        self.version.fetch_add(1, AtomicOrdering::Release);
+        number
     }
 
     /// The lane that `replica` writes to in a series of `group`; a replica of another group, or none, gets a lane there too.
     pub(crate) fn lane_for(&mut self, group: u32, replica: Option<&Replica>) -> Lane {
         let number = group;
         let group = &mut self.groups[group as usize];
+        let stranger;
         let name = match replica {
-            None => String::new(),
-            Some(replica) if number != NO_GROUP && replica.cluster == group.cluster => replica.name.clone(),
-            Some(stranger) => stranger.to_string(),
+            None => "",
+            Some(replica) if number != NO_GROUP && replica.cluster == group.cluster => &replica.name,
+            Some(other) => {
+                stranger = other.to_string();
+                &stranger
+            }
         };
-        if let Some(lane) = group.replicas.iter().position(|known| *known == name) {
+        if let Some(lane) = group.replicas.iter().position(|known| known == name) {
             return Lane(lane as u8);
         }
         if group.replicas.len() == LANES_MAX {
             return Lane((LANES_MAX - 1) as u8);
         }
-        group.replicas.push(name);
+        group.replicas.push(name.to_owned());
         self.version.fetch_add(1, AtomicOrdering::Release);
         Lane((group.replicas.len() - 1) as u8)
+    }
+
+    /// The groups with lanes that the catalogue does not name, each with how many lanes it has now.
+    pub(crate) fn uncatalogued(&self) -> Vec<(u32, usize)> {
+        let lanes = self.groups.iter().map(|group| group.replicas.len()).enumerate();
+        let unnamed = lanes.filter(|(number, lanes)| self.catalogued.get(*number).copied().unwrap_or(0) < *lanes);
+        unnamed.map(|(number, lanes)| (number as u32, lanes)).collect()
+    }
+
+    /// The catalogue names so many lanes of each of these groups now.
+    pub(crate) fn catalogued(&mut self, named: &[(u32, usize)]) {
+        for (number, lanes) in named {
+            let number = *number as usize;
+            if self.catalogued.len() <= number {
+                self.catalogued.resize(number + 1, 0);
+            }
+            self.catalogued[number] = self.catalogued[number].max(*lanes);
+        }
     }
 
     /// Whether the replica behind a lane is known.

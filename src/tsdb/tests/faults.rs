@@ -244,11 +244,11 @@ fn a_lost_catalogue_is_made_again_from_parts_and_log() {
 fn a_newer_format_is_refused_and_left_alone() {
     let mut world = World::new();
     three_requests(&world);
-    let newer = Change::Put(keys::FORMAT.to_vec(), keys::encode_number(2));
-    let known = Change::Put(keys::FORMAT.to_vec(), keys::encode_number(1));
+    let newer = Change::Put(keys::FORMAT.to_vec(), keys::encode_number(3));
+    let known = Change::Put(keys::FORMAT.to_vec(), keys::encode_number(2));
     world.catalogue.write(&[newer], Durability::Synced).expect("in memory");
     let error = world.open().expect_err("a newer store");
-    assert_eq!(format!("{error}"), "catalogue: the store has format 2, and this program opens up to 1");
+    assert_eq!(format!("{error}"), "catalogue: the store has format 3, and this program opens up to 2");
     world.catalogue.write(&[known], Durability::Synced).expect("in memory");
 
     let path = only_file(&world, "log");
