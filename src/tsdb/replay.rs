@@ -91,11 +91,7 @@ fn cut(path: &Path, length: u64) -> Result<(), StoreError> {
 /// Takes in the groups and series that a segment names; tells where records stand that nobody can read.
 ///
 /// Most of the series have come to the catalogue since, from where many come at once: only the others are taken from here.
-fn take_names(
-    payloads: &[Payload<'_>],
-    resolver: &Resolver,
-    catalogue: &dyn KeyValue,
-) -> Result<Vec<u64>, StoreError> {
+fn take_names(payloads: &[Payload<'_>], resolver: &Resolver, catalogue: &dyn KeyValue) -> Result<Vec<u64>, StoreError> {
     let mut unreadable = Vec::new();
     let mut series = Vec::new();
     for (offset, payload) in payloads.iter().filter(|(_, payload)| !record::has_samples(payload)) {

@@ -76,8 +76,11 @@ struct State {
     closed: bool,
     /// Series that a reader of this segment and the catalogue can name.
     named: IdSet,
-    /// The version of the HA groups that this segment names.
-    groups_named: Option<u64>,
+    /// How many lanes of each HA group it names.
+    lanes_named: Vec<usize>,
+    /// Series whose group was looked at, so that this segment names all its lanes, since the groups last changed.
+    checked: IdSet,
+    groups_version: u64,
 }
 
 /// Requests that are written together, and what became of them.
@@ -98,7 +101,9 @@ impl Log {
                 leading: false,
                 closed: false,
                 named: IdSet::default(),
-                groups_named: None,
+                lanes_named: Vec::new(),
+                checked: IdSet::default(),
+                groups_version: 0,
             }),
             landed: Condvar::new(),
             writer: Mutex::new(Writer { directory, disk, current: None, dirty: false, doubtful: false }),
@@ -189,30 +194,41 @@ impl State {
         self.segment += 1;
         self.segment_bytes = 0;
         self.named = IdSet::default();
-        self.groups_named = None;
+        self.lanes_named = Vec::new();
+        self.checked = IdSet::default();
     }
 
-    /// Names the groups and series that this segment has not named yet.
+    /// Names the series that this segment has not named yet, and the groups of all, with the lanes they have by now.
     fn name(&mut self, runs: &[Run<'_>], names: &Resolver) {
-        let unnamed = runs.iter().any(|run| !self.named.contains(run.id));
         let version = names.groups_version();
-        if !unnamed && self.groups_named == Some(version) {
+        if self.groups_version != version {
+            (self.groups_version, self.checked) = (version, IdSet::default());
+        }
+        if runs.iter().all(|run| self.checked.contains(run.id)) {
             // The usual case takes no lock that a query or a new series may hold.
             return;
         }
         let registry = names.registry.read();
-        if self.groups_named != Some(version) {
-            self.groups_named = Some(version);
-            for (number, group) in registry.groups.all().iter().enumerate() {
-                record::put_group(&mut self.gathered, number as u32, &group.cluster, &group.replicas);
-            }
-        }
         for run in runs {
+            if self.checked.contains(run.id) {
+                continue;
+            }
+            self.checked.insert(run.id);
+            let number = registry.group(run.id).expect("a series with rows under way stays in memory");
+            let group = &registry.groups.all()[number as usize];
+            if self.lanes_named.len() <= number as usize {
+                self.lanes_named.resize(number as usize + 1, 0);
+            }
+            let lanes_named = &mut self.lanes_named[number as usize];
+            if *lanes_named < group.replicas.len() {
+                *lanes_named = group.replicas.len();
+                record::put_group(&mut self.gathered, number, &group.cluster, &group.replicas);
+            }
             if !self.named.contains(run.id) {
                 self.named.insert(run.id);
                 if registry.is_fresh(run.id) {
                     let series = registry.get(run.id).expect("a fresh series stays in memory");
-                    record::put_series(&mut self.gathered, run.id, series.group, series.labels.as_packed());
+                    record::put_series(&mut self.gathered, run.id, number, series.labels.as_packed());
                 }
             }
         }
