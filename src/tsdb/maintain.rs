@@ -46,12 +46,14 @@ impl Store {
         }
         let synced = self.sync_log_if_due(now);
         let named = self.catalogue_new_series();
+        let exemplars = self.save_exemplars();
         let due = self.view.load().frozen.is_some() || self.is_spill_due(now);
         let spilled = if due { self.spill(&mut work) } else { Ok((0, 0)) };
         // Whatever has failed so far: where the disk is full, only retention makes room.
         let retired = self.retire(now);
         synced?;
         named?;
+        exemplars?;
         (done.spilled, done.forgotten) = spilled?;
         done.retired = retired?;
         if work.rounds_without_merge > 0 {
@@ -92,6 +94,15 @@ impl Store {
         self.catalogue.write(&changes, Durability::Synced)?;
         self.resolver.catalogued(&named);
         Ok(())
+    }
+
+    /// Gives the catalogue the exemplars that came since the last round.
+    fn save_exemplars(&self) -> Result<(), StoreError> {
+        let changes = self.exemplars.lock().save();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.catalogue.write(&changes, Durability::Buffered)
     }
 
     /// Syncs the log where the policy is an interval and it has passed, or the clock was set back.

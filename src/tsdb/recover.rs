@@ -80,6 +80,8 @@ pub(super) fn open(
     metrics.damages.inc_by(recovered.damages.len() as u64);
     let head_since = if head.rows() > 0 { now.as_millis() } else { i64::MAX };
     let metadata = Metadata::load(&*catalogue)?;
+    let exemplars = Exemplars::load(&*catalogue)?;
+    resolver.recall(&exemplars.series().collect(), &*catalogue)?;
     Ok(Store {
         settings,
         metrics,
@@ -93,7 +95,7 @@ pub(super) fn open(
         log_synced_at: AtomicI64::new(now.as_millis()),
         view: ArcSwap::from_pointee(View { parts, frozen: None, deletions: Arc::new(deletions) }),
         work: Mutex::new(work),
-        exemplars: Mutex::new(Exemplars::default()),
+        exemplars: Mutex::new(exemplars),
         metadata: Mutex::new(metadata),
         recovered,
         closed: AtomicBool::new(false),

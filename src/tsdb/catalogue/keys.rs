@@ -33,6 +33,8 @@ pub(crate) const NEXT_SERIES: &[u8] = b"n";
 pub(crate) const DELETIONS: &[u8] = b"t";
 /// `j` + key: an entry of the journal, which belongs to other rooms.
 pub(crate) const JOURNAL: &[u8] = b"j";
+/// `x` + number: exemplars in the order of arrival. Value: count, then series id, time, value and packed labels of each.
+pub(crate) const EXEMPLARS: &[u8] = b"x";
 /// `m` + metric name: what senders say of a metric. Value: count, then kind, help and unit of each.
 pub(crate) const METADATA: &[u8] = b"m";
 
