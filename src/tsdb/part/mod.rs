@@ -17,12 +17,17 @@
 
 mod write;
 mod read;
+mod verify;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
 use crate::model::{Lane, TimeRange, Timestamp};
 
 pub(crate) use read::{OpenError, Part, PartSeries};
+#[allow(unused_imports, reason = "`weir store verify` and `dump` print them")]
+pub(crate) use verify::{Damage, Kind};
 pub(crate) use write::PartWriter;
 
 const MAGIC: [u8; 8] = *b"WEIRPART";
@@ -81,6 +86,10 @@ pub(crate) struct ChunkRef {
 impl ChunkRef {
     pub(crate) fn range(&self) -> TimeRange {
         TimeRange::new(self.first, self.last).expect("rows rise in time")
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset
     }
 }
 

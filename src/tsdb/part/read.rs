@@ -15,6 +15,7 @@ use super::super::bytes::Reader;
 use super::super::index::Postings;
 use super::super::resolve::lanes::Group;
 use super::super::rows;
+use super::verify::Kind;
 use super::{
     BLOCK_SERIES, CRC_BYTES, ChunkRef, END_MAGIC, FOOTER_BYTES, HEADER_BYTES, LABEL_BLOCK_BYTES_MAX, Level, MAGIC,
     Meta, SeriesChunks, VERSION,
@@ -270,7 +271,43 @@ impl Part {
         rows::decode(&block, into).map_err(|error| self.corrupt(chunk.offset, &error.to_string()))
     }
 
-    fn corrupt(&self, offset: u64, found: &str) -> StoreError {
+    /// What the part consists of, in the order of the file.
+    pub(crate) fn describe(&self) -> Vec<Kind> {
+        let kind = |name: &str, table: &BlockTable| Kind {
+            name: name.to_owned(),
+            blocks: table.len() as u64,
+            bytes: table.edges.last().zip(table.edges.first()).map_or(0, |(end, start)| end - start),
+        };
+        let chunks = self.directory.edges[0] - HEADER_BYTES as u64;
+        let mut kinds = vec![
+            Kind { name: "chunks".into(), blocks: 0, bytes: chunks },
+            kind("directory", &self.directory),
+            kind("labels", &self.labels),
+            kind("ids", &self.ids),
+        ];
+        kinds.extend(self.names.iter().map(|table| kind(&format!("postings of {}", table.name), &table.blocks)));
+        kinds
+    }
+
+    /// What is damaged in ids and postings.
+    pub(super) fn verify_index(&self) -> Vec<StoreError> {
+        let mut found = Vec::new();
+        found.extend(self.read_ids().err());
+        for table in &self.names {
+            let mut beyond = false;
+            let walked = self.walk_values(&table.name, "", &mut |_, ordinals| {
+                beyond |= ordinals().and_then(|ordinals| ordinals.max()).is_some_and(|max| max >= self.meta.series);
+                true
+            });
+            found.extend(walked.err());
+            if beyond {
+                found.push(self.corrupt(table.blocks.edges[0], "postings of more series than there are"));
+            }
+        }
+        found
+    }
+
+    pub(super) fn corrupt(&self, offset: u64, found: &str) -> StoreError {
         StoreError::Corrupt { file: self.path.clone(), offset, found: found.into() }
     }
 
@@ -281,13 +318,13 @@ impl Part {
         }
     }
 
-    fn directory_block(&self, number: usize) -> Result<SeriesChunks, StoreError> {
+    pub(super) fn directory_block(&self, number: usize) -> Result<SeriesChunks, StoreError> {
         let block = self.block(&self.directory, number)?;
         let first = (number * BLOCK_SERIES) as u32;
         read_directory(&block, first).ok_or_else(|| self.corrupt(self.directory.edges[number], "a broken directory"))
     }
 
-    fn label_block(&self, number: usize) -> Result<Vec<Labels>, StoreError> {
+    pub(super) fn label_block(&self, number: usize) -> Result<Vec<Labels>, StoreError> {
         let block = self.block(&self.labels, number)?;
         let broken = || self.corrupt(self.labels.edges[number], "broken labels");
         let mut reader = Reader::new(&block);
