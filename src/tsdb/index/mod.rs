@@ -78,11 +78,6 @@ impl Index {
         }
     }
 
-    /// Every label name with its values and their ids, names unsorted, values sorted.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, &RoaringBitmap)>)> {
-        self.names.iter().map(|(name, values)| (&**name, values.iter().map(|(value, ids)| (&**value, ids))))
-    }
-
     pub(crate) fn remove(&mut self, id: u32, labels: &Labels) {
         self.all.remove(id);
         for (name, value) in labels {

@@ -9,9 +9,10 @@ use crate::model::histogram::BucketSpan;
 use crate::model::{Column, Histogram, Labels, Lane, ResetHint, STALE_NAN_BITS, Span, Timestamp};
 use crate::store::BatchSample;
 
+use super::super::files::Disk;
 use super::super::resolve::lanes::Group;
 use super::super::rows;
-use super::{Level, Part};
+use super::{Level, Part, PartWriter};
 
 /// A series to be written: id, group, labels, lanes.
 type Series = (u32, u32, Labels, Vec<(Lane, Column)>);
@@ -148,4 +149,41 @@ fn a_look_at_a_whole_part_finds_the_damaged_series_and_no_other() {
     let found = damages(&Part::open(part.path()).expect("opens"));
     let expected = "a wrong checksum: metric_00{instance=\"host-0:9100\", job=\"node\"}";
     assert_eq!(found, [(16, expected.to_owned())]);
+}
+
+/// Writes series as a part of today's format.
+fn written(series: &[Series], level: Level, chunk_rows: usize) -> (tempfile::TempDir, Part) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let disk = Disk::default();
+    let mut writer = PartWriter::create(&disk, directory.path(), 5, DAY, level, vec![2, 3]).expect("writable");
+    for (id, group, labels, lanes) in series {
+        writer.add(*id, *group, labels, lanes, chunk_rows).expect("writable");
+    }
+    let path = writer.finish(&groups()).expect("writable").expect("rows");
+    let part = Part::open(&path).expect("a part opens");
+    (directory, part)
+}
+
+#[track_caller]
+fn check_written(series: &[Series], level: Level, chunk_rows: usize) -> (tempfile::TempDir, Part) {
+    let (directory, part) = written(series, level, chunk_rows);
+    let expected: BTreeMap<String, Shown> = series.iter().map(|one| (one.2.to_string(), shown(one))).collect();
+    assert_eq!(everything(&part), expected);
+    assert_eq!(damages(&part), []);
+    assert_eq!(part.groups(), groups());
+    for (id, ..) in series {
+        assert!(!part.find_by_id(*id).expect("readable").is_empty());
+    }
+    assert_eq!(part.find_by_id(u32::MAX).expect("readable"), []);
+    (directory, part)
+}
+
+#[test]
+fn every_kind_of_row_comes_back() {
+    let series = series_of_the_fixture();
+    check_written(&series, Level::Spilled, 480);
+    check_written(&series, Level::Sealed, 32);
+    let (_directory, part) = check_written(&series, Level::Sealed, 8_192);
+    let (_fixture, older) = fixture();
+    assert!(part.bytes() < older.bytes() / 2, "{} bytes, and {} in format 1", part.bytes(), older.bytes());
 }
