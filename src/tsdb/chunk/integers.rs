@@ -111,34 +111,61 @@ impl Divisor {
 pub(super) fn write_column(column: &[i64], out: &mut Vec<u8>) -> Mode {
     match straight(column) {
         Some(line) => write_line(column[0], line, out),
-        None => write_packed(column, best_frame(column).0, out),
+        None => write_packed(column, best_frame(column), out),
     }
 }
 
-/// [`write_column`], or the same residuals as varints under zstd where that is smaller.
-pub(super) fn write_column_cold(column: &[i64], out: &mut Vec<u8>) -> Mode {
+/// [`write_column`], or the same residuals as varints under zstd where that is smaller. Tells, besides the mode, whether
+/// the residuals are spread so unevenly that an entropy coder may pay.
+pub(super) fn write_column_cold(column: &[i64], out: &mut Vec<u8>) -> (Mode, bool) {
     if let Some(line) = straight(column) {
-        return write_line(column[0], line, out);
+        return (write_line(column[0], line, out), false);
     }
-    let (best, frames) = best_frame(column);
+    let best = best_frame(column);
     let start = out.len();
-    let mut mode = write_packed(column, best, out);
-    let (mut varints, mut body) = (Vec::with_capacity(column.len() * 2), Vec::new());
-    for frame in frames {
-        varints.clear();
-        for_residual_blocks(column, frame, |block| {
-            block.iter().for_each(|value| put_u64(&mut varints, *value));
-            true
-        });
-        body.clear();
-        write_header(frame, &mut body);
-        if zstd_frame::compress(&varints, zstd_frame::COLD_LEVEL, &mut body) && body.len() < out.len() - start {
-            out.truncate(start);
-            out.extend_from_slice(&body);
-            mode = Mode::Compressed(frame.order);
-        }
+    let mode = write_packed(column, best, out);
+    let uneven = entropy_bytes(column, best) < out.len() - start;
+    if !uneven {
+        return (mode, false);
     }
-    mode
+    let mut varints = Vec::with_capacity(column.len() * 2);
+    for_residual_blocks(column, best, |block| {
+        block.iter().for_each(|value| put_u64(&mut varints, *value));
+        true
+    });
+    let mut body = Vec::new();
+    write_header(best, &mut body);
+    if zstd_frame::compress(&varints, zstd_frame::COLD_LEVEL, &mut body) && body.len() < out.len() - start {
+        out.truncate(start);
+        out.extend_from_slice(&body);
+        return (Mode::Compressed(best.order), uneven);
+    }
+    (mode, uneven)
+}
+
+/// Parts of an octave that residuals are told apart by, as a power of two, to see how unevenly they are spread.
+const BIN_BITS: u32 = 3;
+/// What a bin costs an entropy coder to describe, in bytes.
+const BIN_BYTES: f64 = 2.0;
+
+/// What residuals would take if which eighth of which octave each of them lies in cost its entropy, and the bits below it
+/// were written plainly: about what pco makes of them.
+fn entropy_bytes(column: &[i64], frame: Frame) -> usize {
+    let mut bins = [0_u32; (64 - BIN_BITS as usize + 1) << BIN_BITS];
+    let (mut plain_bits, mut all) = (0_u64, 0_u32);
+    for_residual_blocks(column, frame, |block| {
+        for value in block {
+            // The bits below the topmost ones that the bin stands for.
+            let below = (u64::BITS - BIN_BITS - 1).saturating_sub((value | 1).leading_zeros());
+            bins[((u64::from(below) << BIN_BITS) + (value >> below)) as usize] += 1;
+            plain_bits += u64::from(below);
+        }
+        all += block.len() as u32;
+        true
+    });
+    let used = bins.iter().filter(|count| **count > 0).map(|count| f64::from(*count));
+    let bytes = used.map(|count| count * (f64::from(all) / count).log2() / 8.0 + BIN_BYTES).sum::<f64>();
+    (bytes + plain_bits as f64 / 8.0) as usize
 }
 
 /// The slope if all differences are equal.
@@ -176,8 +203,8 @@ fn write_packed(column: &[i64], frame: Frame, out: &mut Vec<u8>) -> Mode {
     Mode::Packed(frame.order)
 }
 
-/// The order with the smallest stream, and all that were looked at. Two rows have no second difference.
-fn best_frame(column: &[i64]) -> (Frame, [Frame; 4]) {
+/// The order with the smallest stream. Two rows have no second difference.
+fn best_frame(column: &[i64]) -> Frame {
     let (low, high) = column.iter().fold((i64::MAX, i64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
     let range = high.wrapping_sub(low) as u64;
     let divisor = common_divisor(column, range);
@@ -205,7 +232,7 @@ fn best_frame(column: &[i64]) -> (Frame, [Frame; 4]) {
             best = (bytes, frame);
         }
     }
-    (best.1, frames)
+    best.1
 }
 
 /// The divisor of all differences. Where they may wrap only a power of two survives the wrapping.

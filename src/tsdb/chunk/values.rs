@@ -41,10 +41,8 @@ const POOR_DECIMAL_BYTES: usize = 4;
 /// A block this small cannot be made smaller in a way that matters.
 const SMALL_ENOUGH_BYTES: usize = 16;
 
-/// pco's level for hot floats, and for cold decimals: beyond it they gain under 1 %.
+/// pco's level. Beyond it nothing is gained that could be measured on a day of real series.
 const PCO_LEVEL: usize = 4;
-/// pco's level for cold floats.
-const PCO_LEVEL_COLD_FLOATS: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effort {
@@ -86,22 +84,20 @@ fn encode(values: &[f64], effort: Effort, out: &mut Vec<u8>) {
             heap.as_mut_slice()
         }
     };
-    let is_decimal = encode_integers(values, integers, effort, out);
+    let (is_decimal, uneven) = encode_integers(values, integers, effort, out);
     let bytes = out.len() - start;
     if values.len() < FEWEST_ROWS_FOR_ENTROPY || bytes <= SMALL_ENOUGH_BYTES {
         return;
     }
     let poor = !is_decimal || bytes > POOR_DECIMAL_BYTES * values.len();
-    if effort == Effort::Hot && !poor {
-        return;
+    if poor || uneven {
+        keep_smallest(start, out, |out| encode_pco(values, PCO_LEVEL, out).is_ok());
     }
-    keep_smallest(start, out, |out| encode_pco(values, PCO_LEVEL, out).is_ok());
-    if poor && (effort == Effort::Cold || values_repeat(values)) {
+    if poor && values_repeat(values) {
         keep_smallest(start, out, |out| encode_zstd(values, zstd_frame::HOT_LEVEL, out));
-    }
-    if poor && effort == Effort::Cold {
-        keep_smallest(start, out, |out| encode_pco(values, PCO_LEVEL_COLD_FLOATS, out).is_ok());
-        keep_smallest(start, out, |out| encode_zstd(values, zstd_frame::COLD_LEVEL, out));
+        if effort == Effort::Cold {
+            keep_smallest(start, out, |out| encode_zstd(values, zstd_frame::COLD_LEVEL, out));
+        }
     }
 }
 
@@ -129,8 +125,9 @@ fn keep_smallest(start: usize, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u
     }
 }
 
-/// Appends the block as integers, and says whether they are decimals rather than bits.
-fn encode_integers(values: &[f64], integers: &mut [i64], effort: Effort, out: &mut Vec<u8>) -> bool {
+/// Appends the block as integers; says whether they are decimals rather than bits, and whether something denser is worth
+/// a try.
+fn encode_integers(values: &[f64], integers: &mut [i64], effort: Effort, out: &mut Vec<u8>) -> (bool, bool) {
     let places = match decimal::to_integers(values, integers) {
         Some(found) => {
             if !found.exceptions.is_empty() {
@@ -145,15 +142,15 @@ fn encode_integers(values: &[f64], integers: &mut [i64], effort: Effort, out: &m
     };
     let at = out.len();
     out.push(0);
-    let mode = match effort {
-        Effort::Hot => integers::write_column(integers, out),
+    let (mode, uneven) = match effort {
+        Effort::Hot => (integers::write_column(integers, out), false),
         Effort::Cold => integers::write_column_cold(integers, out),
     };
     out[at] = match places {
         Some(places) => DECIMAL | mode.code() << 4 | places as u8,
         None => BITS | mode.code(),
     };
-    places.is_some()
+    (places.is_some(), uneven)
 }
 
 fn encode_exceptions(values: &[f64], exceptions: &[u32], out: &mut Vec<u8>) {

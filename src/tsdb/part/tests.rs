@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use roaring::RoaringBitmap;
 
 use crate::model::histogram::BucketSpan;
-use crate::model::{Column, Histogram, Labels, Lane, ResetHint, STALE_NAN_BITS, Span, Timestamp};
+use crate::model::{Column, Histogram, Labels, Lane, Matcher, ResetHint, STALE_NAN_BITS, Span, TimeRange, Timestamp};
 use crate::store::BatchSample;
 
 use super::super::files::Disk;
+use super::super::index::evaluate;
 use super::super::resolve::lanes::Group;
+use super::super::rewrite::Rewrite;
 use super::super::rows;
 use super::{Level, Part, PartWriter};
 
@@ -186,4 +190,181 @@ fn every_kind_of_row_comes_back() {
     let (_directory, part) = check_written(&series, Level::Sealed, 8_192);
     let (_fixture, older) = fixture();
     assert!(part.bytes() < older.bytes() / 2, "{} bytes, and {} in format 1", part.bytes(), older.bytes());
+}
+
+/// A series of plain rows: every `step` milliseconds from `first` on, `late` where the row is a multiple of 7.
+fn plain(id: u32, name: &str, first: i64, step: i64, rows: i64) -> Series {
+    let mut column = Column::default();
+    for row in 0..rows {
+        let millis = first + row * step + if row % 7 == 3 { 9 } else { 0 };
+        let row = BatchSample { at: at(millis), start: Timestamp::EPOCH, value: (row * 3) as f64, histogram: None };
+        rows::push(&mut column, &row);
+    }
+    (id, 0, Labels::from_pairs([("__name__", name)]), vec![(Lane(0), column)])
+}
+
+fn columns_of(part: &Part) -> usize {
+    part.times.bytes() as usize
+}
+
+#[test]
+fn series_of_one_target_share_their_times_also_when_they_began_later_or_ended_earlier() {
+    let whole = plain(1, "a", 5, 15_000, 400);
+    let mut later = plain(2, "b", 5, 15_000, 400);
+    rows::clip(&mut later.3[0].1, TimeRange::new(at(1_000_000), at(90_000_000)).expect("a range"));
+    let mut earlier = plain(3, "c", 5, 15_000, 400);
+    rows::clip(&mut earlier.3[0].1, TimeRange::new(at(0), at(3_000_000)).expect("a range"));
+    let alone = columns_of(&check_written(std::slice::from_ref(&whole), Level::Spilled, 480).1);
+    let (_directory, part) = check_written(&[whole, later, earlier], Level::Spilled, 480);
+    assert_eq!(columns_of(&part), alone);
+}
+
+#[test]
+fn times_that_differ_in_one_row_are_not_taken_for_the_same() {
+    let (one, mut other) = (plain(1, "a", 5, 15_000, 100), plain(2, "b", 5, 15_000, 100));
+    other.3[0].1.at[50] = other.3[0].1.at[50] + Span::from_millis(1);
+    let alone = columns_of(&check_written(std::slice::from_ref(&one), Level::Spilled, 480).1);
+    let (_directory, part) = check_written(&[one, other], Level::Spilled, 480);
+    assert!(columns_of(&part) > alone);
+}
+
+#[test]
+fn a_read_of_some_rows_gives_all_that_lie_inside() {
+    for series in series_of_the_fixture().into_iter().chain([plain(77_777, "z", 5, 100, 1_000)]) {
+        let (_directory, part) = written(std::slice::from_ref(&series), Level::Spilled, 480);
+        for (from, to) in
+            [(0, 90_000), (50_000, 50_200), (44_000, 3_000_000), (20_000, 20_001), (90_000_000, 91_000_000)]
+        {
+            let range = TimeRange::new(at(from), at(to)).expect("a range");
+            part.find_each(&RoaringBitmap::from_iter([0]), |_, chunks| {
+                for (lane, mut expected) in series.3.clone() {
+                    let mut found = Column::default();
+                    for chunk in chunks.iter().filter(|chunk| chunk.lane == lane) {
+                        part.read_rows(chunk, range, &mut found)?;
+                    }
+                    rows::clip(&mut found, range);
+                    rows::clip(&mut expected, range);
+                    let one = |column| shown(&(0, 0, Labels::empty(), vec![(lane, column)]));
+                    assert_eq!(one(found), one(expected), "{} {from}..{to}", series.2);
+                }
+                Ok(())
+            })
+            .expect("readable");
+        }
+    }
+}
+
+#[test]
+fn many_series_in_many_blocks_are_found_by_labels_and_by_id() {
+    let mut series = Vec::new();
+    for number in 0..3_000_u32 {
+        let (metric, target) = (number / 60, number % 60);
+        let (name, instance) = (format!("metric_{metric:03}"), format!("host-{target:02}"));
+        let parity = if (metric + target) % 3 == 0 { "fizz" } else { "plain" };
+        let labels = Labels::from_pairs([("__name__", name.as_str()), ("instance", &instance), ("parity", parity)]);
+        let lanes = plain(0, "x", i64::from(target) * 31, 15_000, 8 + i64::from(metric) % 9).3;
+        series.push((target * 100 + metric, 0, labels, lanes));
+    }
+    series.sort_by(|left, right| left.2.cmp(&right.2));
+    let (_directory, part) = check_written(&series, Level::Sealed, 480);
+    for matchers in [
+        vec![Matcher::equal("instance", "host-07")],
+        vec![Matcher::equal("__name__", "metric_011")],
+        vec![Matcher::equal("parity", "fizz")],
+        vec![Matcher::not_equal("parity", "fizz"), Matcher::regex("instance", "host-.[37]").expect("valid")],
+    ] {
+        let found = evaluate(&part, &matchers).expect("readable");
+        let expected = (0..series.len()).filter(|place| Matcher::all_match(&matchers, &series[*place].2));
+        assert_eq!(found, expected.map(|place| place as u32).collect::<RoaringBitmap>(), "{matchers:?}");
+    }
+    let bytes = |kind: &str| part.describe().into_iter().find(|found| found.name == kind).expect("a kind").bytes;
+    assert!(bytes("directory") < 3_000 * 2, "{} bytes of directory", bytes("directory"));
+}
+
+#[test]
+fn a_damaged_block_of_chunks_costs_its_own_series_alone() {
+    let mut series: Vec<Series> = (0..200).map(|id| plain(id, &format!("m{id:03}"), 5, 15_000, 300)).collect();
+    for (number, one) in series.iter_mut().enumerate() {
+        one.3[0].1.values.iter_mut().enumerate().for_each(|(row, value)| *value = (row * row * number % 251) as f64);
+    }
+    let (_directory, part) = written(&series, Level::Spilled, 480);
+    assert!(part.chunks.len() > 2, "{} blocks", part.chunks.len());
+    let mut bytes = std::fs::read(part.path()).expect("readable");
+    let offset = part.chunks.offset(1);
+    bytes[offset as usize + 100] ^= 1;
+    std::fs::write(part.path(), bytes).expect("writable");
+    let part = Part::open(part.path()).expect("opens");
+    let (mut lost, mut first) = (0, None);
+    let all = (0..part.meta().series).collect();
+    for (series, chunks) in part.find(&all).expect("readable") {
+        if part.read_chunk(&chunks[0], &mut Column::default()).is_err() {
+            lost += 1;
+            first.get_or_insert(part.labels(&series).expect("readable").to_string());
+        }
+    }
+    assert!(lost > 0 && lost < 190, "{lost} series");
+    let what = format!("a wrong checksum: {}, and {} more", first.expect("one at least"), lost - 1);
+    assert_eq!(damages(&part), [(offset, what)]);
+}
+
+/// Where a series has rows in a spill: rows passed over, rows, milliseconds added to its times.
+type Spill = Vec<(usize, usize, i64)>;
+
+fn spills() -> impl Strategy<Value = (Vec<Spill>, Vec<u8>)> {
+    let piece =
+        (prop_oneof![3 => Just(0_usize), 1 => 0..40_usize], 1..150_usize, prop_oneof![4 => Just(0_i64), 1 => 0..5_i64]);
+    (vec(vec(piece, 6), 1..4), vec(0..3_u8, 6))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_merge_keeps_every_row_whatever_is_shared((spills, kinds) in spills(), chunk_rows in 20..200_usize, seal in any::<bool>()) {
+        // Each spill covers 150 scrapes; a time that is moved may meet one of the next spill.
+        let series_of = |number: usize, spill: &Spill| -> Vec<Series> {
+            spill.iter().zip(&kinds).enumerate().map(|(id, ((skip, rows, moved), kind))| {
+                let mut column = Column::default();
+                for row in *skip..(skip + rows).min(152) {
+                    let row = (number * 150 + row) as i64;
+                    let value = match kind { 0 => 7.0, 1 => (row * row) as f64, _ => (row as f64).sqrt() };
+                    let start = if *kind == 2 && id == 3 { at(0) } else { Timestamp::EPOCH };
+                    rows::push(&mut column, &BatchSample { at: at(row * 15_000 + moved), start, value, histogram: None });
+                }
+                (id as u32, 0, Labels::from_pairs([("__name__", format!("m{id}"))]), vec![(Lane(0), column)])
+            }).collect()
+        };
+        let mut expected: Vec<Series> = Vec::new();
+        let mut parts = Vec::new();
+        for (number, spill) in spills.iter().enumerate() {
+            let series = series_of(number, spill);
+            match expected.is_empty() {
+                true => expected = series.clone(),
+                false => for (known, more) in expected.iter_mut().zip(&series) {
+                    rows::append(&mut known.3[0].1, &more.3[0].1);
+                },
+            }
+            parts.push(written(&series, Level::Spilled, chunk_rows));
+        }
+        expected.iter_mut().for_each(|series| drop(rows::tidy(&mut series.3[0].1)));
+        let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
+        let level = if seal { Level::Sealed } else { Level::Merged };
+        let mut writer = PartWriter::create(&disk, directory.path(), 9, DAY, level, vec![5]).expect("writable");
+        let mut rewrite = Rewrite::new(&[], level);
+        for (ordinal, (id, group, labels, _)) in expected.iter().enumerate() {
+            for (number, (_, part)) in parts.iter().enumerate() {
+                part.find_each(&RoaringBitmap::from_iter([ordinal as u32]), |series, chunks| {
+                    rewrite.take(part, number, series, chunks);
+                    Ok(())
+                }).expect("readable");
+            }
+            rewrite.write(&mut writer, *id).expect("writable");
+            writer.end_series(*id, *group, labels).expect("writable");
+        }
+        let merged = Part::open(&writer.finish(&groups()).expect("writable").expect("rows")).expect("opens");
+        let expected: BTreeMap<String, Shown> = expected.iter().map(|one| (one.2.to_string(), shown(one))).collect();
+        // Histograms and starts are shown row by row; chunks may be cut anywhere.
+        prop_assert_eq!(everything(&merged), expected);
+        prop_assert_eq!(damages(&merged), []);
+    }
 }
