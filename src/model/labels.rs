@@ -145,7 +145,17 @@ impl Ord for Labels {
     /// By the first label that differs, name before value; where one is the beginning of the other, the
     /// shorter first. (As Prometheus sorts a matrix.)
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        let (left, right) = (self.0.as_bytes(), other.0.as_bytes());
+        let same = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+        // Neighbours share most of their labels: only the text with the first byte that differs is looked at.
+        let mut start = 0;
+        while let Some(end) = text_end(left, start).filter(|end| *end <= same) {
+            start = end;
+        }
+        match (start == left.len(), start == right.len()) {
+            (false, false) => split_text(&self.0[start..]).0.cmp(split_text(&other.0[start..]).0),
+            (left_ends, right_ends) => right_ends.cmp(&left_ends),
+        }
     }
 }
 
@@ -267,6 +277,19 @@ fn push_text(packed: &mut String, text: &str) {
     }
     packed.push(char::from(length as u8));
     packed.push_str(text);
+}
+
+/// Where the text that begins at `start` ends; `None` at the end of all.
+fn text_end(packed: &[u8], start: usize) -> Option<usize> {
+    let (mut length, mut shift, mut at) = (0_usize, 0, start);
+    loop {
+        let digit = *packed.get(at)?;
+        length |= usize::from(digit % 64) << shift;
+        (shift, at) = (shift + 6, at + 1);
+        if digit < 64 {
+            return Some(at + length);
+        }
+    }
 }
 
 fn split_text(packed: &str) -> (&str, &str) {

@@ -6,24 +6,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{Column, Labels, Lane, Span, Timestamp};
+use crate::model::{Labels, Span, Timestamp};
 use crate::store::StoreError;
 
 use super::catalogue::{Change, Durability, keys};
-use super::head::{Lanes, lane_of};
 use super::maintain::day_range;
 use super::part::{ChunkRef, Level, Part, PartSeries, PartWriter};
 use super::resolve::lanes::Group;
-use super::rows;
+use super::rewrite::Rewrite;
 use super::store::{Store, View, Work};
 
 /// Spilled parts of a growing day before they are merged; also late parts of a sealed day.
 const FAN_IN: usize = 4;
 /// How long a day is over before it is sealed: samples are usually in by then.
 const SEAL_DELAY: Span = Span::HOUR;
-/// Rows of one chunk in a merged part, and in a sealed one.
-const MERGED_CHUNK_ROWS: usize = 1_440;
-const SEALED_CHUNK_ROWS: usize = 8_192;
 /// Series read from a part at once.
 const READ_AHEAD: u32 = 128;
 
@@ -80,30 +76,23 @@ impl Store {
     }
 
     fn write_merged(&self, view: &View, plan: &Plan, number: u64) -> Result<Option<Part>, StoreError> {
-        let chunk_rows = if plan.level == Level::Sealed { SEALED_CHUNK_ROWS } else { MERGED_CHUNK_ROWS };
         let replaces = plan.parts.iter().map(|part| part.number()).collect();
         let directory = self.parts_directory();
         let mut writer = PartWriter::create(&self.disk, &directory, number, plan.day, plan.level, replaces)?;
+        let mut rewrite = Rewrite::new(&view.deletions, plan.level);
         let mut cursors = Vec::new();
-        for part in &plan.parts {
-            cursors.extend(Cursor::first(part)?);
+        for (number, part) in plan.parts.iter().enumerate() {
+            cursors.extend(Cursor::first(part, number)?);
         }
         while let Some(labels) = cursors.iter().map(|cursor| &cursor.labels).min().cloned() {
-            let mut lanes = Lanes::new();
             let mut identity = None;
             for cursor in cursors.iter().filter(|cursor| cursor.labels == labels) {
                 identity = Some(cursor.series);
-                read_piece(view, cursor, &mut lanes)?;
+                rewrite.take(cursor.part, cursor.number, cursor.series, &cursor.chunks);
             }
             let identity = identity.expect("the smallest labels are some cursor's");
-            let lanes: Vec<(Lane, Column)> = lanes
-                .into_iter()
-                .map(|(lane, mut column)| {
-                    rows::tidy(&mut column);
-                    (lane, column)
-                })
-                .collect();
-            writer.add(identity.id, identity.group, &labels, &lanes, chunk_rows)?;
+            rewrite.write(&mut writer, identity.id)?;
+            writer.end_series(identity.id, identity.group, &labels)?;
             let mut rest = Vec::with_capacity(cursors.len());
             for cursor in cursors {
                 if cursor.labels == labels {
@@ -121,6 +110,8 @@ impl Store {
 /// A place in a part that is being merged.
 struct Cursor<'p> {
     part: &'p Arc<Part>,
+    /// The part's number in the plan.
+    number: usize,
     series: PartSeries,
     labels: Labels,
     chunks: Vec<ChunkRef>,
@@ -129,16 +120,17 @@ struct Cursor<'p> {
 }
 
 impl<'p> Cursor<'p> {
-    fn first(part: &'p Arc<Part>) -> Result<Option<Self>, StoreError> {
-        Self::at(part, 0, Vec::new().into_iter())
+    fn first(part: &'p Arc<Part>, number: usize) -> Result<Option<Self>, StoreError> {
+        Self::at(part, number, 0, Vec::new().into_iter())
     }
 
     fn next(self) -> Result<Option<Self>, StoreError> {
-        Self::at(self.part, self.series.ordinal + 1, self.ahead)
+        Self::at(self.part, self.number, self.series.ordinal + 1, self.ahead)
     }
 
     fn at(
         part: &'p Arc<Part>,
+        number: usize,
         ordinal: u32,
         mut ahead: std::vec::IntoIter<(PartSeries, Vec<ChunkRef>)>,
     ) -> Result<Option<Self>, StoreError> {
@@ -147,21 +139,8 @@ impl<'p> Cursor<'p> {
             ahead = part.find(&(ordinal..end).collect())?.into_iter();
         }
         let Some((series, chunks)) = ahead.next() else { return Ok(None) };
-        Ok(Some(Cursor { part, series, labels: part.labels(&series)?, chunks, ahead }))
+        Ok(Some(Cursor { part, number, series, labels: part.labels(&series)?, chunks, ahead }))
     }
-}
-
-fn read_piece(view: &View, cursor: &Cursor<'_>, lanes: &mut Lanes) -> Result<(), StoreError> {
-    let (part, id) = (cursor.part, cursor.series.id);
-    let deletions: Vec<_> = view.deletions.iter().filter(|one| one.touches(part.number(), id)).collect();
-    for chunk in &cursor.chunks {
-        let mut column = Column::default();
-        part.read_chunk(chunk, &mut column)?;
-        deletions.iter().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
-        let lane = lane_of(lanes, chunk.lane);
-        rows::each(&column).for_each(|row| rows::push(lane, &row));
-    }
-    Ok(())
 }
 
 /// Groups only grow: of each, the parts' longest list of replicas holds all others.

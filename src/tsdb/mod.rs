@@ -26,6 +26,7 @@ mod select;
 mod maintain;
 mod retention;
 mod merge;
+mod rewrite;
 mod recover;
 mod replay;
 mod store;

@@ -12,6 +12,7 @@
 //! ```
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -22,7 +23,7 @@ use crate::store::BatchSample;
 use super::bytes::{Reader, put_bytes, put_i64, put_u64};
 use super::chunk;
 
-const WITH_HISTOGRAMS: u8 = 1;
+pub(crate) const WITH_HISTOGRAMS: u8 = 1;
 const WITH_STARTS: u8 = 2;
 /// Values went through the slower, denser codec; readers need not know, the blocks say so themselves.
 const COLD: u8 = 4;
@@ -52,7 +53,7 @@ pub(crate) enum RowsError {
 
 /// Cuts a column into stretches that can be encoded as one block each: at most `rows_max` rows, and only as many histogram
 /// cells as a block may hold.
-pub(crate) fn blocks(column: &Column, rows_max: usize) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+pub(crate) fn blocks(column: &Column, rows_max: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut histograms = column.histograms.iter().peekable();
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -75,9 +76,8 @@ pub(crate) fn blocks(column: &Column, rows_max: usize) -> impl Iterator<Item = s
 
 /// Appends the bytes of `column`, which is one of [`blocks`].
 pub(crate) fn encode(column: &Column, effort: Effort, out: &mut Vec<u8>) {
-    let starts = column.starts.iter().any(|start| *start != Timestamp::EPOCH);
-    let mut flags = if column.histograms.is_empty() { 0 } else { WITH_HISTOGRAMS };
-    flags |= if starts { WITH_STARTS } else { 0 };
+    let rows = 0..column.len();
+    let mut flags = flags_of(column, &rows);
     flags |= if effort == Effort::Cold { COLD } else { 0 };
     out.push(flags);
     put_u64(out, column.len() as u64);
@@ -85,26 +85,9 @@ pub(crate) fn encode(column: &Column, effort: Effort, out: &mut Vec<u8>) {
     chunk::encode_times(&column.at, &mut block);
     put_bytes(out, &block);
     block.clear();
-    match effort {
-        Effort::Hot => chunk::encode_values(&column.values, &mut block),
-        Effort::Cold => chunk::encode_values_cold(&column.values, &mut block),
-    }
+    encode_values(&column.values, effort, &mut block);
     put_bytes(out, &block);
-    if flags & WITH_HISTOGRAMS != 0 {
-        put_u64(out, column.histograms.len() as u64);
-        let mut next = 0;
-        for (row, _) in &column.histograms {
-            put_u64(out, (row - next) as u64);
-            next = row + 1;
-        }
-        let histograms: Vec<Arc<Histogram>> = column.histograms.iter().map(|(_, one)| one.clone()).collect();
-        block.clear();
-        chunk::encode_histograms(&histograms, &mut block);
-        put_bytes(out, &block);
-    }
-    if starts {
-        put_starts(out, &column.starts);
-    }
+    put_extras(column, rows, flags, &mut block, out);
 }
 
 /// Appends the rows that `bytes` hold to `into`, in their own order; the caller tidies where streams overlap.
@@ -118,13 +101,110 @@ pub(crate) fn decode(bytes: &[u8], into: &mut Column) -> Result<(), RowsError> {
     }
     chunk::decode_times(reader.bytes().ok_or(RowsError::Truncated)?, rows, &mut into.at)?;
     chunk::decode_values(reader.bytes().ok_or(RowsError::Truncated)?, rows, &mut into.values)?;
+    take_extras(&mut reader, flags, rows, 0..rows, before, into)?;
+    let whole = into.at.len() == before + rows && into.values.len() == before + rows && reader.is_empty();
+    if whole { Ok(()) } else { Err(RowsError::Malformed) }
+}
+
+/// Appends all of `rows` but their times, which need not be in `column`; tells the flags that [`decode_body`] needs.
+/// `scratch` is working memory.
+pub(crate) fn encode_body(
+    column: &Column,
+    rows: Range<usize>,
+    effort: Effort,
+    scratch: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> u8 {
+    let flags = flags_of(column, &rows);
+    let values = &column.values[rows.clone()];
+    if flags == 0 {
+        encode_values(values, effort, out);
+        return flags;
+    }
+    scratch.clear();
+    encode_values(values, effort, scratch);
+    put_bytes(out, scratch);
+    put_extras(column, rows, flags, scratch, out);
+    flags
+}
+
+/// Appends the rows in `wanted`, all but their times, of the `count` rows that [`encode_body`] wrote. An error leaves a
+/// column that is of no use.
+pub(crate) fn decode_body(
+    bytes: &[u8],
+    flags: u8,
+    count: usize,
+    wanted: Range<usize>,
+    into: &mut Column,
+) -> Result<(), RowsError> {
+    if flags == 0 {
+        return Ok(chunk::decode_some_values(bytes, count, wanted, &mut into.values)?);
+    }
+    if flags & !(WITH_HISTOGRAMS | WITH_STARTS) != 0 || count > chunk::MAX_ROWS {
+        return Err(RowsError::Malformed);
+    }
+    let (mut reader, before) = (Reader::new(bytes), into.values.len());
+    let values = reader.bytes().ok_or(RowsError::Truncated)?;
+    chunk::decode_some_values(values, count, wanted.clone(), &mut into.values)?;
+    take_extras(&mut reader, flags, count, wanted, before, into)?;
+    if reader.is_empty() { Ok(()) } else { Err(RowsError::Malformed) }
+}
+
+fn encode_values(values: &[f64], effort: Effort, out: &mut Vec<u8>) {
+    match effort {
+        Effort::Hot => chunk::encode_values(values, out),
+        Effort::Cold => chunk::encode_values_cold(values, out),
+    }
+}
+
+fn flags_of(column: &Column, rows: &Range<usize>) -> u8 {
+    let starts = column.starts.get(rows.clone()).is_some_and(|own| own.iter().any(|start| *start != Timestamp::EPOCH));
+    let histograms = !histograms_in(column, rows).is_empty();
+    u8::from(histograms) * WITH_HISTOGRAMS | u8::from(starts) * WITH_STARTS
+}
+
+/// The histograms of some rows, by row of the whole column.
+fn histograms_in<'c>(column: &'c Column, rows: &Range<usize>) -> &'c [(usize, Arc<Histogram>)] {
+    let from = column.histograms.partition_point(|(row, _)| *row < rows.start);
+    let to = column.histograms.partition_point(|(row, _)| *row < rows.end);
+    &column.histograms[from..to]
+}
+
+fn put_extras(column: &Column, rows: Range<usize>, flags: u8, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+    if flags & WITH_HISTOGRAMS != 0 {
+        let own = histograms_in(column, &rows);
+        put_u64(out, own.len() as u64);
+        let mut next = rows.start;
+        for (row, _) in own {
+            put_u64(out, (row - next) as u64);
+            next = row + 1;
+        }
+        let histograms: Vec<Arc<Histogram>> = own.iter().map(|(_, one)| one.clone()).collect();
+        scratch.clear();
+        chunk::encode_histograms(&histograms, scratch);
+        put_bytes(out, scratch);
+    }
+    if flags & WITH_STARTS != 0 {
+        put_starts(out, &column.starts[rows]);
+    }
+}
+
+/// Appends histograms and starts of the rows in `wanted` to a column that has `before` rows otherwise.
+fn take_extras(
+    reader: &mut Reader<'_>,
+    flags: u8,
+    rows: usize,
+    wanted: Range<usize>,
+    before: usize,
+    into: &mut Column,
+) -> Result<(), RowsError> {
     if flags & WITH_HISTOGRAMS != 0 {
         let count = reader.count().ok_or(RowsError::Truncated)?;
         let (mut places, mut next) = (Vec::with_capacity(count), 0_usize);
         for _ in 0..count {
             let row = next.checked_add(reader.usize().ok_or(RowsError::Truncated)?).filter(|row| *row < rows);
             let row = row.ok_or(RowsError::Malformed)?;
-            places.push(before + row);
+            places.push(row);
             next = row + 1;
         }
         let mut histograms = Vec::with_capacity(count);
@@ -132,16 +212,18 @@ pub(crate) fn decode(bytes: &[u8], into: &mut Column) -> Result<(), RowsError> {
         if histograms.len() != count {
             return Err(RowsError::Malformed);
         }
-        into.histograms.extend(places.into_iter().zip(histograms));
+        let own = places.into_iter().zip(histograms).filter(|(row, _)| wanted.contains(row));
+        into.histograms.extend(own.map(|(row, histogram)| (before + row - wanted.start, histogram)));
     }
     if flags & WITH_STARTS != 0 {
         into.starts.resize(before, Timestamp::EPOCH);
-        read_starts(&mut reader, rows, &mut into.starts).ok_or(RowsError::Malformed)?;
+        read_starts(reader, rows, &mut into.starts).ok_or(RowsError::Malformed)?;
+        into.starts.truncate(before + wanted.end);
+        into.starts.drain(before..before + wanted.start);
     } else if !into.starts.is_empty() {
-        into.starts.resize(before + rows, Timestamp::EPOCH);
+        into.starts.resize(before + wanted.len(), Timestamp::EPOCH);
     }
-    let whole = into.at.len() == before + rows && into.values.len() == before + rows && reader.is_empty();
-    if whole { Ok(()) } else { Err(RowsError::Malformed) }
+    Ok(())
 }
 
 /// Start timestamps as stretches of equal ones: they change only where something was restarted.
@@ -215,6 +297,19 @@ pub(crate) fn tidy(column: &mut Column) -> usize {
     conflicts
 }
 
+/// Appends the rows of `from`.
+pub(crate) fn append(column: &mut Column, from: &Column) {
+    let before = column.len();
+    column.at.extend_from_slice(&from.at);
+    column.values.extend_from_slice(&from.values);
+    column.histograms.extend(from.histograms.iter().map(|(row, histogram)| (before + row, histogram.clone())));
+    if !column.starts.is_empty() || !from.starts.is_empty() {
+        column.starts.resize(before, Timestamp::EPOCH);
+        column.starts.extend_from_slice(&from.starts);
+        column.starts.resize(column.at.len(), Timestamp::EPOCH);
+    }
+}
+
 /// Takes away the rows outside `range`.
 pub(crate) fn clip(column: &mut Column, range: TimeRange) {
     let from = column.at.partition_point(|at| *at < range.start());
@@ -232,7 +327,7 @@ pub(crate) fn cut_out(column: &mut Column, range: TimeRange) {
     rows.iter().for_each(|row| push(column, row));
 }
 
-fn keep(column: &mut Column, rows: std::ops::Range<usize>) {
+fn keep(column: &mut Column, rows: Range<usize>) {
     if rows == (0..column.len()) {
         return;
     }
@@ -252,7 +347,7 @@ fn keep(column: &mut Column, rows: std::ops::Range<usize>) {
 }
 
 /// A part of a column, as a column.
-pub(crate) fn slice(column: &Column, rows: std::ops::Range<usize>) -> Column {
+pub(crate) fn slice(column: &Column, rows: Range<usize>) -> Column {
     Column {
         at: column.at[rows.clone()].to_vec(),
         values: column.values[rows.clone()].to_vec(),
@@ -316,7 +411,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_blocks(buckets: &[usize], rows_max: usize, expected: &[std::ops::Range<usize>]) {
+    fn check_blocks(buckets: &[usize], rows_max: usize, expected: &[Range<usize>]) {
         let mut column = Column::default();
         for (row, buckets) in buckets.iter().enumerate() {
             let histogram = (*buckets > 0)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use parking_lot::RwLockReadGuard;
+use smallvec::SmallVec;
 
 use crate::ha::{self, MergeRules};
 use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange};
@@ -53,7 +54,7 @@ type FoundById = HashMap<u32, Found, FixedState>;
 /// The chunks of one series in one part.
 struct Piece {
     part: Arc<Part>,
-    chunks: Vec<ChunkRef>,
+    chunks: SmallVec<[ChunkRef; 1]>,
 }
 
 impl Store {
@@ -85,10 +86,11 @@ impl Store {
             found.iter_mut().for_each(|(id, found)| found.hopeful |= frozen.overlaps(*id, range));
         }
         for part in view.parts.iter().filter(|part| part.range().overlaps(wide)) {
-            for (series, chunks) in part.find(&evaluate(&**part, matchers)?)? {
-                let chunks: Vec<ChunkRef> = chunks.into_iter().filter(|chunk| chunk.range().overlaps(wide)).collect();
+            part.find_each(&evaluate(&**part, matchers)?, |series, chunks| {
+                let near = chunks.iter().filter(|chunk| chunk.range().overlaps(wide));
+                let chunks: SmallVec<[ChunkRef; 1]> = near.copied().collect();
                 if chunks.is_empty() {
-                    continue;
+                    return Ok(());
                 }
                 let entry = match found.entry(series.id) {
                     hashbrown::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -101,7 +103,8 @@ impl Store {
                 };
                 entry.hopeful |= chunks.iter().any(|chunk| chunk.range().overlaps(range));
                 entry.pieces.push(Piece { part: part.clone(), chunks });
-            }
+                Ok(())
+            })?;
         }
         found.retain(|_, found| found.hopeful);
         Ok((view, found))
@@ -122,7 +125,7 @@ impl Store {
                     return Ok(true);
                 }
                 column.clear();
-                piece.part.read_chunk(chunk, &mut column)?;
+                piece.part.read_rows(chunk, range, &mut column)?;
                 deletions().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
                 if column.at.iter().any(|at| range.contains(*at)) {
                     return Ok(true);
@@ -302,7 +305,7 @@ impl SeriesRows {
             let parts = view.parts.iter().filter(|part| part.range().overlaps(wide));
             let mut pieces = Vec::new();
             for part in parts {
-                let chunks = part.find_by_id(self.id)?;
+                let chunks = part.find_by_id(self.id)?.into();
                 pieces.push(Piece { part: part.clone(), chunks });
             }
             self.read_pieces(&pieces, &view, wide, &mut lanes)?;
@@ -330,17 +333,16 @@ impl SeriesRows {
                 view.deletions.iter().filter(|one| one.touches(piece.part.number(), self.id)).peekable();
             if deletions.peek().is_none() {
                 for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(needed)) {
-                    piece.part.read_chunk(chunk, lane_of(lanes, chunk.lane))?;
+                    piece.part.read_rows(chunk, needed, lane_of(lanes, chunk.lane))?;
                 }
                 continue;
             }
             let deletions: Vec<_> = deletions.collect();
             for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(needed)) {
                 let mut column = Column::default();
-                piece.part.read_chunk(chunk, &mut column)?;
+                piece.part.read_rows(chunk, needed, &mut column)?;
                 deletions.iter().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
-                let lane = lane_of(lanes, chunk.lane);
-                rows::each(&column).for_each(|row| rows::push(lane, &row));
+                rows::append(lane_of(lanes, chunk.lane), &column);
             }
         }
         Ok(())

@@ -18,10 +18,11 @@
 //! pages), 1 if there is none; `center` is a typical difference, so a steady counter costs its jitter alone. In order 0 the base is the
 //! smallest row (c = 0) or a typical one (c = 1), which keeps a rare dip from widening all others.
 
-use super::ChunkError;
-use super::fields::{read, read_signed};
+use std::ops::Range;
+
+use super::fields::{read, read_signed, take_byte};
 use super::pack::{self, BLOCK};
-use super::zstd_frame;
+use super::{ChunkError, zstd_frame};
 use crate::tsdb::bytes::{VARINT_BYTES_MAX, put_i64, put_u64, unzigzag, zigzag};
 
 /// How the rows of a column follow from its body.
@@ -110,34 +111,61 @@ impl Divisor {
 pub(super) fn write_column(column: &[i64], out: &mut Vec<u8>) -> Mode {
     match straight(column) {
         Some(line) => write_line(column[0], line, out),
-        None => write_packed(column, best_frame(column).0, out),
+        None => write_packed(column, best_frame(column), out),
     }
 }
 
-/// [`write_column`], or the same residuals as varints under zstd where that is smaller.
-pub(super) fn write_column_cold(column: &[i64], out: &mut Vec<u8>) -> Mode {
+/// [`write_column`], or the same residuals as varints under zstd where that is smaller. Tells, besides the mode, whether
+/// the residuals are spread so unevenly that an entropy coder may pay.
+pub(super) fn write_column_cold(column: &[i64], out: &mut Vec<u8>) -> (Mode, bool) {
     if let Some(line) = straight(column) {
-        return write_line(column[0], line, out);
+        return (write_line(column[0], line, out), false);
     }
-    let (best, frames) = best_frame(column);
+    let best = best_frame(column);
     let start = out.len();
-    let mut mode = write_packed(column, best, out);
-    let (mut varints, mut body) = (Vec::with_capacity(column.len() * 2), Vec::new());
-    for frame in frames {
-        varints.clear();
-        for_residual_blocks(column, frame, |block| {
-            block.iter().for_each(|value| put_u64(&mut varints, *value));
-            true
-        });
-        body.clear();
-        write_header(frame, &mut body);
-        if zstd_frame::compress(&varints, zstd_frame::COLD_LEVEL, &mut body) && body.len() < out.len() - start {
-            out.truncate(start);
-            out.extend_from_slice(&body);
-            mode = Mode::Compressed(frame.order);
-        }
+    let mode = write_packed(column, best, out);
+    let uneven = entropy_bytes(column, best) < out.len() - start;
+    if !uneven {
+        return (mode, false);
     }
-    mode
+    let mut varints = Vec::with_capacity(column.len() * 2);
+    for_residual_blocks(column, best, |block| {
+        block.iter().for_each(|value| put_u64(&mut varints, *value));
+        true
+    });
+    let mut body = Vec::new();
+    write_header(best, &mut body);
+    if zstd_frame::compress(&varints, zstd_frame::COLD_LEVEL, &mut body) && body.len() < out.len() - start {
+        out.truncate(start);
+        out.extend_from_slice(&body);
+        return (Mode::Compressed(best.order), uneven);
+    }
+    (mode, uneven)
+}
+
+/// Parts of an octave that residuals are told apart by, as a power of two, to see how unevenly they are spread.
+const BIN_BITS: u32 = 3;
+/// What a bin costs an entropy coder to describe, in bytes.
+const BIN_BYTES: f64 = 2.0;
+
+/// What residuals would take if which eighth of which octave each of them lies in cost its entropy, and the bits below it
+/// were written plainly: about what pco makes of them.
+fn entropy_bytes(column: &[i64], frame: Frame) -> usize {
+    let mut bins = [0_u32; (64 - BIN_BITS as usize + 1) << BIN_BITS];
+    let (mut plain_bits, mut all) = (0_u64, 0_u32);
+    for_residual_blocks(column, frame, |block| {
+        for value in block {
+            // The bits below the topmost ones that the bin stands for.
+            let below = (u64::BITS - BIN_BITS - 1).saturating_sub((value | 1).leading_zeros());
+            bins[((u64::from(below) << BIN_BITS) + (value >> below)) as usize] += 1;
+            plain_bits += u64::from(below);
+        }
+        all += block.len() as u32;
+        true
+    });
+    let used = bins.iter().filter(|count| **count > 0).map(|count| f64::from(*count));
+    let bytes = used.map(|count| count * (f64::from(all) / count).log2() / 8.0 + BIN_BYTES).sum::<f64>();
+    (bytes + plain_bits as f64 / 8.0) as usize
 }
 
 /// The slope if all differences are equal.
@@ -175,8 +203,8 @@ fn write_packed(column: &[i64], frame: Frame, out: &mut Vec<u8>) -> Mode {
     Mode::Packed(frame.order)
 }
 
-/// The order with the smallest stream, and all that were looked at. Two rows have no second difference.
-fn best_frame(column: &[i64]) -> (Frame, [Frame; 4]) {
+/// The order with the smallest stream. Two rows have no second difference.
+fn best_frame(column: &[i64]) -> Frame {
     let (low, high) = column.iter().fold((i64::MAX, i64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
     let range = high.wrapping_sub(low) as u64;
     let divisor = common_divisor(column, range);
@@ -204,7 +232,7 @@ fn best_frame(column: &[i64]) -> (Frame, [Frame; 4]) {
             best = (bytes, frame);
         }
     }
-    (best.1, frames)
+    best.1
 }
 
 /// The divisor of all differences. Where they may wrap only a power of two survives the wrapping.
@@ -333,29 +361,60 @@ struct ReadFrame {
     slope: i64,
 }
 
-/// Takes the body of a column of `count` rows off the front and hands its rows over in order, a few at a time.
+/// Rows of one piece of a long column that is written behind its mode.
+const PIECE_ROWS: usize = 1 << 16;
+
+/// Appends a column in its smallest hot form, behind its mode: it can be read back knowing only how many rows it has.
+/// Nothing for no row; a long column is written in pieces.
+pub(crate) fn put_integers(column: &[i64], out: &mut Vec<u8>) {
+    for piece in column.chunks(PIECE_ROWS) {
+        let at = out.len();
+        out.push(0);
+        out[at] = write_column(piece, out).code();
+    }
+}
+
+/// Takes a column of [`put_integers`] off the front and appends its `count` rows.
+pub(crate) fn take_integers(bytes: &mut &[u8], mut count: usize, into: &mut Vec<i64>) -> Result<(), ChunkError> {
+    while count > 0 {
+        let rows = count.min(PIECE_ROWS);
+        let code = take_byte(bytes)?;
+        let mode = Mode::from_code(code);
+        if code >= 8 || matches!(mode, Mode::Compressed(_)) {
+            return Err(ChunkError::Format(code));
+        }
+        read_column(mode, bytes, rows, 0..rows, |some| into.extend_from_slice(some))?;
+        count -= rows;
+    }
+    Ok(())
+}
+
+/// Takes the body of a column of `count` rows off the front and hands over the rows in `wanted`, in order, a few at a
+/// time. Where that is not all of them, what follows the last one may stay unread.
 pub(super) fn read_column(
     mode: Mode,
     bytes: &mut &[u8],
     count: usize,
+    wanted: Range<usize>,
     mut rows: impl FnMut(&[i64]),
 ) -> Result<(), ChunkError> {
     let first = read_signed(bytes)?;
     let (order, compressed) = match mode {
         Mode::Constant => {
             let block = [first; BLOCK];
-            (0..count).step_by(BLOCK).for_each(|start| rows(&block[..BLOCK.min(count - start)]));
+            wanted.clone().step_by(BLOCK).for_each(|start| rows(&block[..BLOCK.min(wanted.end - start)]));
             return Ok(());
         }
         Mode::Line => {
             let slope = read_signed(bytes)?;
-            let (mut block, mut next) = ([0; BLOCK], first);
-            for start in (0..count).step_by(BLOCK) {
+            let mut block = [0; BLOCK];
+            let mut next = first.wrapping_add(slope.wrapping_mul(wanted.start as i64));
+            for start in wanted.clone().step_by(BLOCK) {
                 for row in &mut block {
                     *row = next;
                     next = next.wrapping_add(slope);
                 }
-                rows(&block[..BLOCK.min(count - start)]);
+                rows(&block[..BLOCK.min(wanted.end - start)]);
             }
             return Ok(());
         }
@@ -373,20 +432,36 @@ pub(super) fn read_column(
     if compressed {
         let varints = zstd_frame::decompress(std::mem::take(bytes), VARINT_BYTES_MAX * count)?;
         let mut varints = varints.as_slice();
-        read_rows(frame, count, rows, |length, block| {
+        read_rows(frame, count, 0..count, clipped(wanted, rows), |length, _, block| {
             block[..length].iter_mut().try_for_each(|value| read(&mut varints).map(|varint| *value = varint))
         })?;
         return if varints.is_empty() { Ok(()) } else { Err(ChunkError::Trailing(varints.len())) };
     }
-    read_rows(frame, count, rows, |length, block| pack::read_block(bytes, length, block))
+    read_rows(frame, count, wanted.clone(), clipped(wanted, rows), |length, needed, block| match needed {
+        true => pack::read_block(bytes, length, block),
+        false => pack::skip_block(bytes, length),
+    })
 }
 
+/// Passes on those of the rows it is given, with the number of the first, that are wanted.
+#[inline(always)]
+fn clipped(wanted: Range<usize>, mut rows: impl FnMut(&[i64])) -> impl FnMut(usize, &[i64]) {
+    move |start, some| {
+        let (from, to) = (wanted.start.max(start), wanted.end.min(start + some.len()));
+        if from < to {
+            rows(&some[from - start..to - start]);
+        }
+    }
+}
+
+/// `residuals` reads so many into a block, or passes over them where they are not needed.
 #[inline(always)]
 fn read_rows(
     ReadFrame { order, centered, first, divisor, slope }: ReadFrame,
     count: usize,
-    mut rows: impl FnMut(&[i64]),
-    mut residuals: impl FnMut(usize, &mut [u64; BLOCK]) -> Result<(), ChunkError>,
+    wanted: Range<usize>,
+    mut rows: impl FnMut(usize, &[i64]),
+    mut residuals: impl FnMut(usize, bool, &mut [u64; BLOCK]) -> Result<(), ChunkError>,
 ) -> Result<(), ChunkError> {
     let (mut block, mut out) = ([0; BLOCK], [0; BLOCK]);
     // Rows that stand before the stream.
@@ -398,15 +473,21 @@ fn read_rows(
     let mut difference = divisor.wrapping_mul(slope);
     let mut last = first;
     if before > 0 {
-        rows(&[first]);
+        rows(0, &[first]);
     }
     if before > 1 {
         last = first.wrapping_add(difference);
-        rows(&[last]);
+        rows(1, &[last]);
     }
-    while before < count {
+    while before < wanted.end {
         let length = BLOCK.min(count - before);
-        residuals(length, &mut block)?;
+        // Only rows that are no differences can do without those before them.
+        let needed = order != Order::Zero || before + length > wanted.start;
+        residuals(length, needed, &mut block)?;
+        if !needed {
+            before += length;
+            continue;
+        }
         let (block, out) = (&block[..length], &mut out[..length]);
         match order {
             Order::Zero if centered => {
@@ -433,7 +514,7 @@ fn read_rows(
                 }
             }
         }
-        rows(out);
+        rows(before, out);
         before += length;
     }
     Ok(())

@@ -148,6 +148,23 @@ pub(super) fn read_block(bytes: &mut &[u8], count: usize, into: &mut [u64; BLOCK
     }
 }
 
+/// Takes a block of `count` integers off the front without looking at them.
+pub(super) fn skip_block(bytes: &mut &[u8], count: usize) -> Result<(), ChunkError> {
+    let length = match take_byte(bytes)? {
+        width @ 0..=64 => packed_bytes(count, u32::from(width)),
+        first @ 65..=127 => {
+            let ones = take(bytes, count.div_ceil(8))?.iter().map(|byte| byte.count_ones() as usize).sum();
+            packed_bytes(ones, u32::from(first) - 64)
+        }
+        first @ 128..=191 => {
+            let (exceptions, high_width) = (usize::from(take_byte(bytes)?), u32::from(take_byte(bytes)?));
+            packed_bytes(count, u32::from(first) - 128) + exceptions + packed_bytes(exceptions, high_width)
+        }
+        _ => return Err(ChunkError::Malformed("unknown form of a packed block")),
+    };
+    take(bytes, length).map(drop)
+}
+
 fn read_sparse(bytes: &mut &[u8], count: usize, width: u32, into: &mut [u64; BLOCK]) -> Result<(), ChunkError> {
     let mut bitmap = [0_u8; BLOCK / 8];
     let length = count.div_ceil(8);
@@ -290,8 +307,10 @@ mod tests {
         let (mut rest, mut back) = (out.as_slice(), Vec::new());
         for block in values.chunks(BLOCK) {
             let mut into = [u64::MAX; BLOCK];
-            let before = rest.len();
+            let (before, mut skipped) = (rest.len(), rest);
             read_block(&mut rest, block.len(), &mut into).unwrap();
+            skip_block(&mut skipped, block.len()).unwrap();
+            assert_eq!(skipped, rest, "passing over it ends at the same place");
             assert_eq!(before - rest.len(), plan(block).bytes, "the plan knows the size");
             back.extend_from_slice(&into[..block.len()]);
         }

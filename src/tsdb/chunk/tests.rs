@@ -179,6 +179,12 @@ fn decode_anything(bytes: &[u8], count: usize) {
         Ok(()) => assert_eq!(values.len(), count),
         Err(_) => assert!(values.is_empty()),
     }
+    let (mut some, half) = (Vec::new(), count / 2..count);
+    match decode_some_values(bytes, count, half.clone(), &mut some) {
+        Ok(()) => assert_eq!(some.len(), half.len()),
+        Err(_) => assert!(some.is_empty()),
+    }
+    let _ = take_integers(&mut &*bytes, count, &mut Vec::new());
     let mut times = Vec::new();
     match decode_times(bytes, count, &mut times) {
         Ok(()) => assert!(times.len() == count && times.is_sorted_by(|a, b| a < b)),
@@ -210,6 +216,36 @@ proptest! {
     #[test]
     fn values_come_back_bit_for_bit(values in shapes()) {
         check_values(&values);
+    }
+
+    #[test]
+    fn some_rows_are_those_of_all(values in shapes(), ends in any::<[prop::sample::Index; 2]>()) {
+        let ends = ends.map(|end| end.index(values.len() + 1));
+        let wanted = ends[0].min(ends[1])..ends[0].max(ends[1]);
+        for encode in [encode_values, encode_values_cold] {
+            let (mut block, mut some) = (Vec::new(), vec![7.0]);
+            encode(&values, &mut block);
+            decode_some_values(&block, values.len(), wanted.clone(), &mut some).unwrap();
+            let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&some[1..]), bits(&values[wanted.clone()]));
+        }
+        let mut none = Vec::new();
+        prop_assert!(decode_some_values(&[0x80, 0], values.len(), 0..values.len() + 1, &mut none).is_err());
+    }
+
+    #[test]
+    fn a_column_of_integers_says_where_it_ends(
+        columns in vec(prop_oneof![vec(any::<i64>(), 0..300), vec(-3..70_i64, 0..300), vec(Just(5_i64), 0..200)], 0..4),
+    ) {
+        let mut bytes = Vec::new();
+        columns.iter().for_each(|column| put_integers(column, &mut bytes));
+        let mut rest = bytes.as_slice();
+        for column in &columns {
+            let mut back = Vec::new();
+            take_integers(&mut rest, column.len(), &mut back).unwrap();
+            prop_assert_eq!(&back, column);
+        }
+        prop_assert!(rest.is_empty());
     }
 
     #[test]
@@ -256,6 +292,15 @@ proptest! {
         mutate(&mut block, &damage);
         decode_anything(&block, histograms.len() + more);
     }
+}
+
+#[test]
+fn a_long_column_of_integers_is_written_in_pieces() {
+    let column: Vec<i64> = (0..200_000).map(|row| row * row % 1_000).collect();
+    let (mut bytes, mut back) = (Vec::new(), Vec::new());
+    put_integers(&column, &mut bytes);
+    take_integers(&mut bytes.as_slice(), column.len(), &mut back).unwrap();
+    assert_eq!(back, column);
 }
 
 /// Noise without a dependency: the same on every machine.

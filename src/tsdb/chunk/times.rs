@@ -140,7 +140,7 @@ fn decode(bytes: &mut &[u8], count: usize, out: &mut Vec<Timestamp>) -> Result<(
         format if format & !7 == PLAIN => {
             let mode = hot_mode(format & 7)?;
             out.reserve(count);
-            integers::read_column(mode, bytes, count, |rows| {
+            integers::read_column(mode, bytes, count, 0..count, |rows| {
                 out.extend(rows.iter().map(|millis| Timestamp::from_millis(*millis)));
             })
         }
@@ -166,7 +166,7 @@ fn decode_grid(bytes: &mut &[u8], count: usize, out: &mut Vec<Timestamp>) -> Res
     let mut next = listed.next();
     let (start, mut slot_time) = (out.len(), first.wrapping_sub(interval));
     out.reserve(count);
-    integers::read_column(mode, bytes, count, |residuals| {
+    integers::read_column(mode, bytes, count, 0..count, |residuals| {
         for residual in residuals {
             let step = match &mut next {
                 Some((0, step)) if out.len() > start => {

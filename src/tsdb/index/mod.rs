@@ -5,8 +5,8 @@
 //! accepts an absent label takes away the ids whose value fails instead. A pattern that is a list of values becomes as
 //! many lookups, and one with a fixed beginning is tried only on values that begin so.
 //!
-//! The series in memory have theirs in [`live`]; a part carries its own, with ordinals in place of ids (`part::read`),
-//! made by [`Index`]. All answer through [`Postings`], so that there is one evaluation.
+//! The series in memory have theirs in [`live`]; a part carries its own, with ordinals in place of ids
+//! (`part::postings`). All answer through [`Postings`], so that there is one evaluation.
 //!
 //! Read next: [`pairs`], which keeps each label pair once, then [`lists`], which keeps the ids of each.
 
@@ -19,13 +19,9 @@ pub(crate) mod slabs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
-use crate::model::{Labels, Matcher, MatcherTest};
+use crate::model::{Matcher, MatcherTest};
 use crate::store::StoreError;
 
 /// Sets of ids by label.
@@ -137,31 +133,5 @@ fn refused(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap, 
         // `.*` is in every dashboard, and refuses nothing.
         MatcherTest::Regex(pattern) if pattern.as_str() == ".*" => Ok(RoaringBitmap::new()),
         _ => postings.with_values(&matcher.name, "", &|value| !matcher.matches(value)),
-    }
-}
-
-/// The index of a part being written: names with sorted values, each with its ordinals.
-#[derive(Default)]
-pub(crate) struct Index {
-    names: HashMap<Box<str>, BTreeMap<Box<str>, RoaringBitmap>, FixedState>,
-}
-
-impl Index {
-    pub(crate) fn insert(&mut self, ordinal: u32, labels: &Labels) {
-        for (name, value) in labels {
-            if !self.names.contains_key(name) {
-                self.names.insert(name.into(), BTreeMap::new());
-            }
-            let values = self.names.get_mut(name).expect("inserted above");
-            match values.get_mut(value) {
-                Some(ids) => drop(ids.insert(ordinal)),
-                None => drop(values.insert(value.into(), RoaringBitmap::from_iter([ordinal]))),
-            }
-        }
-    }
-
-    /// Every label name with its values and their ordinals, names unsorted, values sorted.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, &RoaringBitmap)>)> {
-        self.names.iter().map(|(name, values)| (&**name, values.iter().map(|(value, ids)| (&**value, ids))))
     }
 }

@@ -1,34 +1,49 @@
 //! Parts: immutable files of samples, each of one UTC day.
 //!
 //! ```text
-//! header | chunks ... | directory | labels | postings | ids | tables | footer
+//! header | chunks ... | times | columns | directory | labels | postings | tables | footer
 //! ```
 //!
 //! A part needs nothing beside itself: it holds its own labels, its own index and its own HA groups, so that a lost
 //! catalogue can be made again from parts. Series stand in the order of their labels (metric name first), so that a
 //! selector reads neighbouring chunks, and are numbered by it: an *ordinal* is a place inside one part.
 //!
-//! Everything is a *block*: bytes with a crc32c behind them, found by offset and length from a table that is itself a
-//! block. A reader checks each block it reads and never trusts more. Only the tables stay in memory while a part is open.
+//! Chunks hold values; their times are *columns* that all series of a target share ([`columns`]). Chunks of neighbours
+//! are gathered into *blocks* with a crc32c behind them, as everything else is, found by offset and length from a table
+//! that is itself a block. A reader checks each block it reads and never trusts more. Only the tables, the heads of
+//! columns and a few recent blocks stay in memory while a part is open.
+//!
+//! Not here: which rows belong into a part, and when (`maintain`, `merge`).
 //!
 //! Invariant: a file under its final name is complete and never changes; it counts once the manifest names it.
 //!
-//! Read next: [`write`](self::write), then [`read`]; docs/format.md has every byte.
+//! Read next: [`write`](self::write), then [`read`] and [`directory`]; docs/format.md has every byte.
 
+mod blocks;
+mod columns;
+mod directory;
+mod labels;
+mod postings;
 mod write;
 mod read;
+mod verify;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
 use crate::model::{Lane, TimeRange, Timestamp};
 
+pub(crate) use columns::SharedTimes;
 pub(crate) use read::{OpenError, Part, PartSeries};
+#[allow(unused_imports, reason = "`weir store verify` and `dump` print them")]
+pub(crate) use verify::{Damage, Kind};
 pub(crate) use write::PartWriter;
 
 const MAGIC: [u8; 8] = *b"WEIRPART";
 const END_MAGIC: [u8; 8] = *b"WEIRPEND";
 /// The version that this program writes, and the newest it reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version, reserve.
 const HEADER_BYTES: usize = 16;
 /// Offset and length of the tables, version, checksum, magic.
@@ -37,8 +52,8 @@ const FOOTER_BYTES: usize = 32;
 const CRC_BYTES: usize = 4;
 /// Series of one block of the directory, and of one block of labels.
 const BLOCK_SERIES: usize = 128;
-/// No block of labels is larger before compression.
-const LABEL_BLOCK_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a block of chunks after which it ends: one read for a few hundred constants, or a handful of busy series.
+const CHUNK_BLOCK_BYTES: usize = 8 << 10;
 
 /// Where a part stands on its way: each row is rewritten once a level at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,17 +85,51 @@ pub(crate) struct Meta {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ChunkRef {
     pub(crate) lane: Lane,
+    /// What the encoded rows hold besides values.
+    flags: u8,
+    pub(crate) rows: u32,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
-    pub(crate) rows: u32,
-    offset: u64,
-    /// With the checksum.
+    /// Of the encoded rows; where they stand alone, with the checksum.
     bytes: u32,
+    place: Place,
+    times: Times,
+}
+
+/// Where the bytes of a chunk are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Among others in a block of chunks, so many bytes behind its beginning.
+    InBlock { block: u32, from: u32 },
+    /// A block of its own (format 1).
+    Alone { offset: u64 },
+}
+
+/// Where the times of a chunk are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Times {
+    /// With its values.
+    Own,
+    /// In a column, from a row on.
+    Shared { column: u32, row: u32 },
 }
 
 impl ChunkRef {
     pub(crate) fn range(&self) -> TimeRange {
         TimeRange::new(self.first, self.last).expect("rows rise in time")
+    }
+
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.flags & super::rows::WITH_HISTOGRAMS != 0
+    }
+
+    /// The column, row and count that its times are, if they are shared: chunks of one part that agree in all three have
+    /// the same times.
+    pub(crate) fn shared_times(&self) -> Option<(u32, u32, u32)> {
+        match self.times {
+            Times::Shared { column, row } => Some((column, row, self.rows)),
+            Times::Own => None,
+        }
     }
 }
 

@@ -1,54 +1,50 @@
 //! The way out of a part: tables at open, everything else block by block when asked for.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
-use crate::model::{Column, Labels, Lane, TimeRange, Timestamp};
+use crate::model::{Column, Labels, TimeRange, Timestamp};
 use crate::store::StoreError;
 
 use super::super::bytes::Reader;
-use super::super::index::Postings;
+use super::super::chunk;
 use super::super::resolve::lanes::Group;
 use super::super::rows;
+use super::blocks::{BlockFile, BlockTable};
+use super::columns::Columns;
+use super::directory::{self, DirectoryBlock};
+use super::labels::PartLabels;
+use super::postings::NameTable;
 use super::{
-    BLOCK_SERIES, CRC_BYTES, ChunkRef, END_MAGIC, FOOTER_BYTES, HEADER_BYTES, LABEL_BLOCK_BYTES_MAX, Level, MAGIC,
-    Meta, SeriesChunks, VERSION,
+    BLOCK_SERIES, ChunkRef, END_MAGIC, FOOTER_BYTES, HEADER_BYTES, Level, MAGIC, Meta, Place, SeriesChunks, Times,
+    VERSION,
 };
 
 /// An open part.
 pub(crate) struct Part {
-    path: PathBuf,
-    file: File,
-    bytes: u64,
+    pub(super) file: BlockFile,
+    pub(super) version: u32,
     meta: Meta,
     groups: Vec<Group>,
-    directory: BlockTable,
-    labels: BlockTable,
-    ids: BlockTable,
-    names: Vec<NameTable>,
+    pub(super) chunks: BlockTable,
+    pub(super) times: BlockTable,
+    /// The heads of columns: one block.
+    pub(super) heads: BlockTable,
+    pub(super) directory: BlockTable,
+    pub(super) labels: PartLabels,
+    /// Ids in order with their ordinals; format 1 only.
+    pub(super) ids: BlockTable,
+    pub(super) names: Vec<NameTable>,
+    /// Read when the first chunk is looked for.
+    columns: OnceLock<Columns>,
     /// Series id to ordinal, read when a series is looked for by id.
     by_id: OnceLock<Vec<(u32, u32)>>,
-    /// The block of labels read last: ordinals come in order.
-    recent_labels: Mutex<Option<(usize, Arc<Vec<Labels>>)>>,
-}
-
-/// Blocks that follow one another: where each begins, and where the last one ends.
-#[derive(Debug, Default)]
-struct BlockTable {
-    edges: Vec<u64>,
-}
-
-/// The values of one label.
-struct NameTable {
-    name: Box<str>,
-    blocks: BlockTable,
-    /// The first value of each block.
-    firsts: Vec<Box<str>>,
+    /// The block of the directory read last.
+    recent: Mutex<Option<(usize, Arc<DirectoryBlock>)>>,
 }
 
 /// A series inside a part.
@@ -58,9 +54,6 @@ pub(crate) struct PartSeries {
     pub(crate) group: u32,
     pub(crate) ordinal: u32,
 }
-
-/// Gets a value and a way to decode its ordinals; says whether to go on.
-type EachValue<'e> = dyn FnMut(&str, &mut dyn FnMut() -> Option<RoaringBitmap>) -> bool + 'e;
 
 /// Why a part cannot be opened, by what to do about it.
 #[derive(Debug)]
@@ -75,17 +68,48 @@ pub(crate) enum OpenError {
     Io(StoreError),
 }
 
-impl BlockTable {
-    fn read(reader: &mut Reader<'_>) -> Option<BlockTable> {
-        let mut edges = vec![reader.u64()?];
-        for _ in 0..reader.count()? {
-            edges.push(edges[edges.len() - 1].checked_add(reader.u64()?)?);
-        }
-        Some(BlockTable { edges })
-    }
+/// What the tables of a part say.
+struct Tables {
+    meta: Meta,
+    groups: Vec<Group>,
+    chunks: BlockTable,
+    times: BlockTable,
+    heads: BlockTable,
+    directory: BlockTable,
+    labels: BlockTable,
+    ids: BlockTable,
+    names: Vec<NameTable>,
+}
 
-    fn len(&self) -> usize {
-        self.edges.len().saturating_sub(1)
+impl Tables {
+    fn read(tables: &[u8], version: u32) -> Option<Tables> {
+        let mut reader = Reader::new(tables);
+        let (number, day) = (reader.u64()?, reader.i64()?);
+        let level = match reader.u64()? {
+            0 => Level::Spilled,
+            1 => Level::Merged,
+            _ => Level::Sealed,
+        };
+        let (rows, series) = (reader.u64()?, reader.u32()?);
+        let (first, last) = (Timestamp::from_millis(reader.i64()?), Timestamp::from_millis(reader.i64()?));
+        TimeRange::new(first, last)?;
+        let replaces = (0..reader.count()?).map(|_| reader.u64()).collect::<Option<_>>()?;
+        let mut groups = Vec::new();
+        for _ in 0..reader.count()? {
+            let cluster = reader.text()?.to_owned();
+            let replicas = (0..reader.count()?).map(|_| reader.text().map(str::to_owned)).collect::<Option<_>>()?;
+            groups.push(Group { cluster, replicas });
+        }
+        let mut newer = || if version > 1 { BlockTable::read(&mut reader) } else { Some(BlockTable::default()) };
+        let (chunks, times, heads) = (newer()?, newer()?, newer()?);
+        let (directory, labels) = (BlockTable::read(&mut reader)?, BlockTable::read(&mut reader)?);
+        let ids = if version > 1 { BlockTable::default() } else { BlockTable::read(&mut reader)? };
+        let names = (0..reader.count()?).map(|_| NameTable::read(&mut reader)).collect::<Option<_>>()?;
+        let blocks = (series as usize).div_ceil(BLOCK_SERIES);
+        let singles = if version > 1 { heads.len() } else { ids.len() };
+        let whole = directory.len() == blocks && labels.len() == blocks && singles == 1 && reader.is_empty();
+        let meta = Meta { number, day, level, replaces, rows, series, first, last };
+        whole.then_some(Tables { meta, groups, chunks, times, heads, directory, labels, ids, names })
     }
 }
 
@@ -97,17 +121,15 @@ impl Part {
             _ => OpenError::Io(StoreError::io("open part")(error)),
         })?;
         let bytes = file.metadata().map_err(StoreError::io("look at part")).map_err(OpenError::Io)?.len();
-        let damaged = |offset: u64, found: &str| {
-            OpenError::Damaged(StoreError::Corrupt { file: path.to_path_buf(), offset, found: found.into() })
-        };
+        let file = BlockFile::new(path.to_path_buf(), file, bytes);
+        let damaged = |offset: u64, found: &str| OpenError::Damaged(file.corrupt(offset, found));
         if bytes < (HEADER_BYTES + FOOTER_BYTES) as u64 {
             return Err(damaged(bytes, "a file too short for a part"));
         }
         let (mut header, mut footer) = ([0; HEADER_BYTES], [0; FOOTER_BYTES]);
-        let io = |error| OpenError::Io(StoreError::io("read part tables")(error));
-        file.read_exact_at(&mut header, 0).map_err(io)?;
+        file.read_exact(&mut header, 0).map_err(OpenError::Io)?;
         let footer_at = bytes - FOOTER_BYTES as u64;
-        file.read_exact_at(&mut footer, footer_at).map_err(io)?;
+        file.read_exact(&mut footer, footer_at).map_err(OpenError::Io)?;
         let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
         if header[..8] != MAGIC {
             return Err(damaged(0, "no part header"));
@@ -119,77 +141,34 @@ impl Part {
         let (offset, length) = (reader.u64_fixed().unwrap_or(0), reader.u64_fixed().unwrap_or(0));
         let sealed_version = reader.u32_fixed().unwrap_or(0);
         if sealed_version > VERSION {
-            return Err(OpenError::Newer(StoreError::Corrupt {
-                file: path.to_path_buf(),
-                offset: 8,
-                found: format!("part format {sealed_version}, and this program reads up to {VERSION}"),
-            }));
+            let found = format!("part format {sealed_version}, and this program reads up to {VERSION}");
+            return Err(OpenError::Newer(file.corrupt(8, &found)));
         }
-        if version != sealed_version {
+        if version != sealed_version || version == 0 {
             return Err(damaged(8, "header and footer of different versions"));
         }
-        let tables = read_block(&file, path, bytes, offset, length).map_err(|error| match error {
+        let tables = file.read(offset, length).map_err(|error| match error {
             StoreError::Corrupt { .. } => OpenError::Damaged(error),
             other => OpenError::Io(other),
         })?;
-        let mut part = Part {
-            path: path.to_path_buf(),
-            file,
-            bytes,
-            meta: Meta {
-                number: 0,
-                day: 0,
-                level: Level::Spilled,
-                replaces: Vec::new(),
-                rows: 0,
-                series: 0,
-                first: Timestamp::EPOCH,
-                last: Timestamp::EPOCH,
-            },
-            groups: Vec::new(),
-            directory: BlockTable::default(),
-            labels: BlockTable::default(),
-            ids: BlockTable::default(),
-            names: Vec::new(),
+        let contradiction = || damaged(offset, "tables that contradict themselves");
+        let tables = Tables::read(&tables, version).ok_or_else(contradiction)?;
+        Ok(Part {
+            version,
+            meta: tables.meta,
+            groups: tables.groups,
+            chunks: tables.chunks,
+            times: tables.times,
+            heads: tables.heads,
+            directory: tables.directory,
+            labels: PartLabels::new(tables.labels),
+            ids: tables.ids,
+            names: tables.names,
+            columns: OnceLock::new(),
             by_id: OnceLock::new(),
-            recent_labels: Mutex::new(None),
-        };
-        part.read_tables(&tables).ok_or_else(|| damaged(offset, "tables that contradict themselves"))?;
-        Ok(part)
-    }
-
-    fn read_tables(&mut self, tables: &[u8]) -> Option<()> {
-        let mut reader = Reader::new(tables);
-        self.meta.number = reader.u64()?;
-        self.meta.day = reader.i64()?;
-        self.meta.level = match reader.u64()? {
-            0 => Level::Spilled,
-            1 => Level::Merged,
-            _ => Level::Sealed,
-        };
-        self.meta.rows = reader.u64()?;
-        self.meta.series = reader.u32()?;
-        self.meta.first = Timestamp::from_millis(reader.i64()?);
-        self.meta.last = Timestamp::from_millis(reader.i64()?);
-        TimeRange::new(self.meta.first, self.meta.last)?;
-        self.meta.replaces = (0..reader.count()?).map(|_| reader.u64()).collect::<Option<_>>()?;
-        for _ in 0..reader.count()? {
-            let cluster = reader.text()?.to_owned();
-            let replicas = (0..reader.count()?).map(|_| reader.text().map(str::to_owned)).collect::<Option<_>>()?;
-            self.groups.push(Group { cluster, replicas });
-        }
-        self.directory = BlockTable::read(&mut reader)?;
-        self.labels = BlockTable::read(&mut reader)?;
-        self.ids = BlockTable::read(&mut reader)?;
-        for _ in 0..reader.count()? {
-            let name = reader.text()?.into();
-            let blocks = BlockTable::read(&mut reader)?;
-            let firsts = (0..blocks.len()).map(|_| reader.text().map(Box::from)).collect::<Option<_>>()?;
-            self.names.push(NameTable { name, blocks, firsts });
-        }
-        let blocks = (self.meta.series as usize).div_ceil(BLOCK_SERIES);
-        let whole = self.directory.len() == blocks && self.labels.len() == blocks && self.ids.len() == 1;
-        (whole && reader.is_empty()).then_some(())
+            recent: Mutex::new(None),
+            file,
+        })
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -201,12 +180,12 @@ impl Part {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Size on disk.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.file.bytes()
     }
 
     /// The HA groups as they were when the part was written.
@@ -219,19 +198,33 @@ impl Part {
         TimeRange::new(self.meta.first, self.meta.last).expect("checked at open")
     }
 
-    /// The series at `ordinals`, in order, with their chunks.
-    pub(crate) fn find(&self, ordinals: &RoaringBitmap) -> Result<SeriesChunks, StoreError> {
-        let mut found = Vec::with_capacity(ordinals.len() as usize);
-        let mut block: Option<(usize, SeriesChunks)> = None;
+    /// Hands over the series at `ordinals`, in order, with their chunks.
+    pub(crate) fn find_each(
+        &self,
+        ordinals: &RoaringBitmap,
+        mut each: impl FnMut(PartSeries, &[ChunkRef]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut block: Option<(usize, Arc<DirectoryBlock>)> = None;
         for ordinal in ordinals {
             let (number, place) = (ordinal as usize / BLOCK_SERIES, ordinal as usize % BLOCK_SERIES);
             if block.as_ref().is_none_or(|(known, _)| *known != number) {
-                block = Some((number, self.directory_block(number)?));
+                block = Some((number, self.recent_directory_block(number)?));
             }
-            let entries = &mut block.as_mut().expect("read above").1;
-            let entry = entries.get_mut(place).ok_or_else(|| self.corrupt(0, "an ordinal beyond its series"))?;
-            found.push((entry.0, std::mem::take(&mut entry.1)));
+            let found = block.as_ref().and_then(|(_, block)| block.get(place));
+            let beyond = || self.file.corrupt(self.directory.offset(number), "an ordinal beyond its series");
+            let (series, chunks) = found.ok_or_else(beyond)?;
+            each(series, chunks)?;
         }
+        Ok(())
+    }
+
+    /// The series at `ordinals`, in order, with their chunks.
+    pub(crate) fn find(&self, ordinals: &RoaringBitmap) -> Result<SeriesChunks, StoreError> {
+        let mut found = Vec::with_capacity(ordinals.len() as usize);
+        self.find_each(ordinals, |series, chunks| {
+            found.push((series, chunks.to_vec()));
+            Ok(())
+        })?;
         Ok(found)
     }
 
@@ -245,222 +238,147 @@ impl Part {
             }
         };
         let Ok(place) = by_id.binary_search_by_key(&id, |(id, _)| *id) else { return Ok(Vec::new()) };
-        let found = self.find(&RoaringBitmap::from_iter([by_id[place].1]))?;
-        Ok(found.into_iter().flat_map(|(_, chunks)| chunks).collect())
+        let mut found = Vec::new();
+        self.find_each(&RoaringBitmap::from_iter([by_id[place].1]), |_, chunks| {
+            found.extend_from_slice(chunks);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The labels of a series.
     pub(crate) fn labels(&self, series: &PartSeries) -> Result<Labels, StoreError> {
-        let (number, place) = (series.ordinal as usize / BLOCK_SERIES, series.ordinal as usize % BLOCK_SERIES);
-        let mut recent = self.recent_labels.lock();
-        let block = match recent.as_ref().filter(|(known, _)| *known == number) {
-            Some((_, block)) => block.clone(),
-            None => {
-                let block = Arc::new(self.label_block(number)?);
-                *recent = Some((number, block.clone()));
-                block
+        self.labels.of(&self.file, series.ordinal)
+    }
+
+    /// Appends all rows of a chunk to `into`.
+    pub(crate) fn read_chunk(&self, chunk: &ChunkRef, into: &mut Column) -> Result<(), StoreError> {
+        self.read_rows(chunk, TimeRange::ALL, into)
+    }
+
+    /// Appends the rows of a chunk that lie inside `range` to `into`; where the chunk does not make it cheap to tell them
+    /// apart, others too. Series are best read in order: neighbours come with one read, and share their times.
+    pub(crate) fn read_rows(&self, chunk: &ChunkRef, range: TimeRange, into: &mut Column) -> Result<(), StoreError> {
+        let Place::InBlock { block, from } = chunk.place else { return self.read_format_1(chunk, into) };
+        let bytes = self.file.kept_block(&self.chunks, block as usize)?;
+        let broken = |error: &str| self.file.corrupt(self.offset_of(chunk), error);
+        let mut body = bytes.get(from as usize..from as usize + chunk.bytes as usize);
+        let rows = chunk.rows as usize;
+        let wanted = match chunk.times {
+            Times::Shared { column, row } => {
+                let own = TimeRange::new(range.start().max(chunk.first), range.end().min(chunk.last));
+                let Some(own) = own else { return Ok(()) };
+                let stretch = self.columns()?.times(&self.file, &self.times, column, own)?;
+                // Rows of the chunk as rows of the stretch, which may begin behind them or end before.
+                let row = row as usize;
+                let from = row.max(stretch.row) - stretch.row;
+                let to = (row + rows).min(stretch.row + stretch.times.len()).saturating_sub(stretch.row).max(from);
+                let times = &stretch.times[from..to];
+                let first = times.partition_point(|at| *at < own.start());
+                let last = times.partition_point(|at| *at <= own.end());
+                into.at.extend_from_slice(&times[first..last]);
+                let start = stretch.row + from - row;
+                start + first..start + last
+            }
+            Times::Own => {
+                let mut reader = Reader::new(body.unwrap_or_default());
+                let times = reader.bytes().ok_or_else(|| broken("a chunk without times"))?;
+                chunk::decode_times(times, rows, &mut into.at).map_err(|error| broken(&error.to_string()))?;
+                body = reader.take(reader.remaining());
+                0..rows
             }
         };
-        block.get(place).cloned().ok_or_else(|| self.corrupt(0, "a series without labels"))
+        let body = body.ok_or_else(|| broken("a chunk beyond its block"))?;
+        rows::decode_body(body, chunk.flags, rows, wanted, into).map_err(|error| broken(&error.to_string()))
     }
 
-    /// Appends the rows of a chunk to `into`.
-    pub(crate) fn read_chunk(&self, chunk: &ChunkRef, into: &mut Column) -> Result<(), StoreError> {
-        let block = read_block(&self.file, &self.path, self.bytes, chunk.offset, u64::from(chunk.bytes))?;
-        rows::decode(&block, into).map_err(|error| self.corrupt(chunk.offset, &error.to_string()))
+    fn read_format_1(&self, chunk: &ChunkRef, into: &mut Column) -> Result<(), StoreError> {
+        let offset = self.offset_of(chunk);
+        let block = self.file.read(offset, u64::from(chunk.bytes))?;
+        rows::decode(&block, into).map_err(|error| self.file.corrupt(offset, &error.to_string()))
     }
 
-    fn corrupt(&self, offset: u64, found: &str) -> StoreError {
-        StoreError::Corrupt { file: self.path.clone(), offset, found: found.into() }
+    /// Appends the rows of a chunk, all but their times.
+    pub(crate) fn read_values(&self, chunk: &ChunkRef, into: &mut Column) -> Result<(), StoreError> {
+        let broken = |error: &str| self.file.corrupt(self.offset_of(chunk), error);
+        self.with_body(chunk, |body, flags| {
+            let rows = chunk.rows as usize;
+            rows::decode_body(body, flags, rows, 0..rows, into).map_err(|error| broken(&error.to_string()))
+        })?
     }
 
-    fn block(&self, table: &BlockTable, number: usize) -> Result<Vec<u8>, StoreError> {
-        match table.edges.get(number..number + 2) {
-            Some(edges) => read_block(&self.file, &self.path, self.bytes, edges[0], edges[1] - edges[0]),
-            None => Err(self.corrupt(0, "a block beyond its table")),
+    /// Hands over the encoded rows of a chunk with shared times, and what they hold besides values.
+    pub(crate) fn with_body<T>(&self, chunk: &ChunkRef, use_it: impl FnOnce(&[u8], u8) -> T) -> Result<T, StoreError> {
+        let broken = || self.file.corrupt(self.offset_of(chunk), "a chunk beyond its block");
+        let (Place::InBlock { block, from }, Times::Shared { .. }) = (chunk.place, chunk.times) else {
+            return Err(broken());
+        };
+        let bytes = self.file.kept_block(&self.chunks, block as usize)?;
+        let body = bytes.get(from as usize..from as usize + chunk.bytes as usize).ok_or_else(broken)?;
+        Ok(use_it(body, chunk.flags))
+    }
+
+    /// Where the block with a chunk begins.
+    pub(super) fn offset_of(&self, chunk: &ChunkRef) -> u64 {
+        match chunk.place {
+            Place::InBlock { block, .. } => self.chunks.offset(block as usize),
+            Place::Alone { offset } => offset,
         }
     }
 
-    fn directory_block(&self, number: usize) -> Result<SeriesChunks, StoreError> {
-        let block = self.block(&self.directory, number)?;
-        let first = (number * BLOCK_SERIES) as u32;
-        read_directory(&block, first).ok_or_else(|| self.corrupt(self.directory.edges[number], "a broken directory"))
-    }
-
-    fn label_block(&self, number: usize) -> Result<Vec<Labels>, StoreError> {
-        let block = self.block(&self.labels, number)?;
-        let broken = || self.corrupt(self.labels.edges[number], "broken labels");
-        let mut reader = Reader::new(&block);
-        let plain_bytes = reader.usize().filter(|bytes| *bytes <= LABEL_BLOCK_BYTES_MAX).ok_or_else(broken)?;
-        let squeezed = reader.take(reader.remaining()).ok_or_else(broken)?;
-        let plain = zstd::bulk::decompress(squeezed, plain_bytes).map_err(|_| broken())?;
-        let (mut reader, mut packed, mut labels) = (Reader::new(&plain), Vec::new(), Vec::new());
-        while !reader.is_empty() {
-            read_shared(&mut reader, &mut packed).ok_or_else(broken)?;
-            let text = std::str::from_utf8(&packed).map_err(|_| broken())?;
-            labels.push(Labels::from_packed(text).ok_or_else(broken)?);
+    pub(super) fn columns(&self) -> Result<&Columns, StoreError> {
+        if let Some(columns) = self.columns.get() {
+            return Ok(columns);
         }
-        Ok(labels)
+        let block = self.file.block(&self.heads, 0)?;
+        let columns = Columns::read(&block, &self.times);
+        let columns = columns.ok_or_else(|| self.file.corrupt(self.heads.offset(0), "broken heads of columns"))?;
+        Ok(self.columns.get_or_init(|| columns))
     }
 
-    fn read_ids(&self) -> Result<Vec<(u32, u32)>, StoreError> {
-        let block = self.block(&self.ids, 0)?;
-        let (mut reader, mut ids, mut last) = (Reader::new(&block), Vec::new(), 0_u32);
+    fn recent_directory_block(&self, number: usize) -> Result<Arc<DirectoryBlock>, StoreError> {
+        if let Some((known, block)) = &*self.recent.lock()
+            && *known == number
+        {
+            return Ok(block.clone());
+        }
+        let block = Arc::new(self.directory_block(number)?);
+        *self.recent.lock() = Some((number, block.clone()));
+        Ok(block)
+    }
+
+    pub(super) fn directory_block(&self, number: usize) -> Result<DirectoryBlock, StoreError> {
+        let block = self.file.block(&self.directory, number)?;
+        let first = number * BLOCK_SERIES;
+        let count = BLOCK_SERIES.min(self.meta.series as usize - first);
+        let found = match self.version {
+            1 => directory::read_format_1(&block, first as u32),
+            _ => directory::read(&block, first as u32, count, self.columns()?, &self.chunks),
+        };
+        let found = found.filter(|found| found.len() == count);
+        found.ok_or_else(|| self.file.corrupt(self.directory.offset(number), "a broken directory"))
+    }
+
+    /// Every id with its ordinal, by id. Format 1 has them as a block; later the directory is as good, and is read but
+    /// once: ids are looked for only where rows have moved under a read.
+    pub(super) fn read_ids(&self) -> Result<Vec<(u32, u32)>, StoreError> {
+        let mut ids = Vec::with_capacity(self.meta.series as usize);
+        if self.version > 1 {
+            for number in 0..self.directory.len() {
+                ids.extend(self.directory_block(number)?.iter().map(|(series, _)| (series.id, series.ordinal)));
+            }
+            ids.sort_unstable();
+            return Ok(ids);
+        }
+        let block = self.file.block(&self.ids, 0)?;
+        let (mut reader, mut last) = (Reader::new(&block), 0_u32);
         while !reader.is_empty() {
             let pair = (|| {
                 last = last.checked_add(reader.u32()?)?;
                 Some((last, reader.u32()?))
             })();
-            ids.push(pair.ok_or_else(|| self.corrupt(self.ids.edges[0], "broken ids"))?);
+            ids.push(pair.ok_or_else(|| self.file.corrupt(self.ids.offset(0), "broken ids"))?);
         }
         Ok(ids)
     }
-
-    /// Goes through the values of one label, from the block where `from` would stand; `each` says whether to go on.
-    fn walk_values(&self, name: &str, from: &str, each: &mut EachValue<'_>) -> Result<(), StoreError> {
-        let Ok(place) = self.names.binary_search_by(|table| (*table.name).cmp(name)) else { return Ok(()) };
-        let table = &self.names[place];
-        let first = table.firsts.partition_point(|first| **first <= *from).saturating_sub(1);
-        for number in first..table.blocks.len() {
-            let block = self.block(&table.blocks, number)?;
-            let broken = || self.corrupt(table.blocks.edges[number], "broken postings");
-            let (mut reader, mut value) = (Reader::new(&block), Vec::new());
-            while !reader.is_empty() {
-                read_shared(&mut reader, &mut value).ok_or_else(broken)?;
-                let value = std::str::from_utf8(&value).map_err(|_| broken())?;
-                let list = ordinals_bytes(&mut reader).ok_or_else(broken)?;
-                let mut bad = false;
-                let go_on = each(value, &mut || {
-                    let ordinals = read_ordinals(list.clone());
-                    bad = ordinals.is_none();
-                    ordinals
-                });
-                if bad {
-                    return Err(broken());
-                }
-                if !go_on {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Postings for Part {
-    fn all(&self) -> Result<RoaringBitmap, StoreError> {
-        let mut all = RoaringBitmap::new();
-        all.insert_range(0..self.meta.series);
-        Ok(all)
-    }
-
-    fn with_value(&self, name: &str, value: &str) -> Result<RoaringBitmap, StoreError> {
-        let mut found = RoaringBitmap::new();
-        self.walk_values(name, value, &mut |known, ordinals| {
-            if known == value
-                && let Some(ordinals) = ordinals()
-            {
-                found = ordinals;
-            }
-            known < value
-        })?;
-        Ok(found)
-    }
-
-    fn with_values(
-        &self,
-        name: &str,
-        prefix: &str,
-        passes: &dyn Fn(&str) -> bool,
-    ) -> Result<RoaringBitmap, StoreError> {
-        let mut found = RoaringBitmap::new();
-        self.walk_values(name, prefix, &mut |value, ordinals| {
-            if passes(value)
-                && let Some(ordinals) = ordinals()
-            {
-                found |= ordinals;
-            }
-            value < prefix || value.starts_with(prefix)
-        })?;
-        Ok(found)
-    }
-}
-
-/// Reads a block of a file that is `end` bytes long, and checks what is behind it.
-fn read_block(file: &File, path: &Path, end: u64, offset: u64, bytes: u64) -> Result<Vec<u8>, StoreError> {
-    let corrupt = |found: &str| StoreError::Corrupt { file: path.to_path_buf(), offset, found: found.into() };
-    let length = usize::try_from(bytes).ok().filter(|bytes| (CRC_BYTES..=1 << 32).contains(bytes));
-    let length = length.ok_or_else(|| corrupt("a block of impossible length"))?;
-    if offset.checked_add(bytes).is_none_or(|block_end| block_end > end) {
-        return Err(corrupt("a block beyond the end of the file"));
-    }
-    let mut block = vec![0; length];
-    file.read_exact_at(&mut block, offset).map_err(StoreError::io("read part"))?;
-    let crc = block.split_off(length - CRC_BYTES);
-    if crc32c::crc32c(&block).to_le_bytes() == *crc { Ok(block) } else { Err(corrupt("a wrong checksum")) }
-}
-
-fn read_directory(block: &[u8], first_ordinal: u32) -> Option<SeriesChunks> {
-    let (mut reader, mut entries) = (Reader::new(block), Vec::with_capacity(BLOCK_SERIES));
-    let (mut id, mut time, mut next_chunk) = (0_i64, 0_i64, 0_u64);
-    while !reader.is_empty() {
-        id = id.checked_add(reader.i64()?)?;
-        let ordinal = first_ordinal + entries.len() as u32;
-        let series = PartSeries { id: u32::try_from(id).ok()?, group: reader.u32()?, ordinal };
-        let mut chunks = Vec::new();
-        for _ in 0..reader.count()? {
-            let lane = Lane(reader.u8()?);
-            let first = time.wrapping_add(reader.i64()?);
-            let last = first.wrapping_add(reader.u64()? as i64);
-            let rows = reader.u32()?;
-            let offset = next_chunk.checked_add(reader.u64()?)?;
-            let bytes = reader.u32()?;
-            (time, next_chunk) = (last, offset.checked_add(u64::from(bytes))?);
-            let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
-            TimeRange::new(first, last)?;
-            chunks.push(ChunkRef { lane, first, last, rows, offset, bytes });
-        }
-        entries.push((series, chunks));
-    }
-    Some(entries)
-}
-
-/// Replaces `text` by the next one, which shares its beginning.
-fn read_shared(reader: &mut Reader<'_>, text: &mut Vec<u8>) -> Option<()> {
-    let shared = reader.usize().filter(|shared| *shared <= text.len())?;
-    text.truncate(shared);
-    text.extend_from_slice(reader.bytes()?);
-    Some(())
-}
-
-/// A set of ordinals, not yet decoded.
-#[derive(Clone)]
-struct OrdinalsBytes<'a> {
-    count: u64,
-    bitmap: Option<&'a [u8]>,
-    list: Reader<'a>,
-}
-
-fn ordinals_bytes<'a>(reader: &mut Reader<'a>) -> Option<OrdinalsBytes<'a>> {
-    let head = reader.u64()?;
-    let (count, list) = (head >> 1, reader.clone());
-    if head & 1 == 1 {
-        return Some(OrdinalsBytes { count, bitmap: Some(reader.bytes()?), list });
-    }
-    for _ in 0..count {
-        reader.u64()?;
-    }
-    Some(OrdinalsBytes { count, bitmap: None, list })
-}
-
-fn read_ordinals(bytes: OrdinalsBytes<'_>) -> Option<RoaringBitmap> {
-    if let Some(bitmap) = bytes.bitmap {
-        return RoaringBitmap::deserialize_from(bitmap).ok().filter(|bitmap| bitmap.len() == bytes.count);
-    }
-    let (mut reader, mut ordinals, mut last) = (bytes.list, RoaringBitmap::new(), 0_u32);
-    for _ in 0..bytes.count {
-        last = last.checked_add(reader.u32()?)?;
-        ordinals.insert(last);
-    }
-    Some(ordinals)
 }

@@ -1,28 +1,34 @@
 //! The way into a part: series by series in the order of labels, then the tables, then the name.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::model::{Column, Labels, Lane, Timestamp};
 use crate::store::StoreError;
 
 use super::super::bytes::{put_bytes, put_i64, put_u64};
+use super::super::chunk;
 use super::super::files::Disk;
-use super::super::index::Index;
 use super::super::resolve::lanes::Group;
 use super::super::rows::{self, Effort};
-use super::{BLOCK_SERIES, ChunkRef, END_MAGIC, HEADER_BYTES, Level, MAGIC, Meta, VERSION, path, temporary_path};
+use super::blocks::BlockLengths;
+use super::columns::{ColumnsWriter, SharedTimes};
+use super::directory::DirectoryWriter;
+use super::labels::LabelsWriter;
+use super::postings::PostingsWriter;
+use super::{
+    CHUNK_BLOCK_BYTES, CRC_BYTES, ChunkRef, END_MAGIC, HEADER_BYTES, Level, MAGIC, Meta, Part, Place, Times, VERSION,
+    path, temporary_path,
+};
 
 /// Bytes gathered before they go to the disk.
 const BUFFER_BYTES: usize = 1 << 20;
-/// Values of one block of postings, and bytes after which a block is full.
-const BLOCK_VALUES: usize = 128;
-const BLOCK_POSTINGS_BYTES: usize = 64 << 10;
-/// Below this many ordinals a posting list is a list of distances, above a roaring bitmap.
-const LIST_MAX: u64 = 32;
-const LABELS_ZSTD_LEVEL: i32 = 3;
 
 /// A part being written, under a temporary name.
+///
+/// In memory until the end: for each series a few bytes of directory, labels and postings, all of them encoded; each value
+/// of each label once; and the encoded columns, whose bytes are bounded.
 pub(crate) struct PartWriter<'d> {
     disk: &'d Disk,
     directory: PathBuf,
@@ -30,21 +36,17 @@ pub(crate) struct PartWriter<'d> {
     buffer: Vec<u8>,
     offset: u64,
     meta: Meta,
-    index: Index,
-    ids: Vec<(u32, u32)>,
-    directory_blocks: Blocks,
-    label_blocks: Blocks,
-    last_id: i64,
-    last_time: i64,
-    next_chunk: u64,
-    last_labels: String,
-}
-
-/// Blocks that follow one another, gathered in memory.
-#[derive(Default)]
-struct Blocks {
-    done: Vec<Vec<u8>>,
-    open: Vec<u8>,
+    effort: Effort,
+    columns: ColumnsWriter,
+    entries: DirectoryWriter,
+    labels: LabelsWriter,
+    postings: PostingsWriter,
+    blocks: BlockLengths,
+    /// The open block of chunks.
+    block: Vec<u8>,
+    /// The chunks of the series that is being added.
+    chunks: Vec<ChunkRef>,
+    scratch: Vec<u8>,
 }
 
 impl<'d> PartWriter<'d> {
@@ -60,7 +62,8 @@ impl<'d> PartWriter<'d> {
         let temporary = temporary_path(directory, number);
         let file = disk.create(&temporary).map_err(StoreError::io("create part"))?;
         let (first, last) = (Timestamp::MAX, Timestamp::MIN);
-        let mut buffer = MAGIC.to_vec();
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 2 * CHUNK_BLOCK_BYTES);
+        buffer.extend_from_slice(&MAGIC);
         buffer.extend_from_slice(&VERSION.to_le_bytes());
         buffer.resize(HEADER_BYTES, 0);
         Ok(PartWriter {
@@ -70,14 +73,15 @@ impl<'d> PartWriter<'d> {
             buffer,
             offset: HEADER_BYTES as u64,
             meta: Meta { number, day, level, replaces, rows: 0, series: 0, first, last },
-            index: Index::default(),
-            ids: Vec::new(),
-            directory_blocks: Blocks::default(),
-            label_blocks: Blocks::default(),
-            last_id: 0,
-            last_time: 0,
-            next_chunk: 0,
-            last_labels: String::new(),
+            effort: if level == Level::Sealed { Effort::Cold } else { Effort::Hot },
+            columns: ColumnsWriter::default(),
+            entries: DirectoryWriter::default(),
+            labels: LabelsWriter::new()?,
+            postings: PostingsWriter::default(),
+            blocks: BlockLengths::default(),
+            block: Vec::with_capacity(2 * CHUNK_BLOCK_BYTES),
+            chunks: Vec::new(),
+            scratch: Vec::new(),
         })
     }
 
@@ -91,72 +95,120 @@ impl<'d> PartWriter<'d> {
         lanes: &[(Lane, Column)],
         chunk_rows: usize,
     ) -> Result<(), StoreError> {
-        let effort = if self.meta.level == Level::Sealed { Effort::Cold } else { Effort::Hot };
-        let mut chunks = Vec::new();
         for (lane, column) in lanes {
-            for rows in rows::blocks(column, chunk_rows) {
-                let rows = rows::slice(column, rows);
-                let mut block = Vec::with_capacity(256);
-                rows::encode(&rows, effort, &mut block);
-                let (offset, bytes) = self.put_block(&block)?;
-                let (first, last) = (rows.at[0], rows.at[rows.len() - 1]);
-                self.meta.first = self.meta.first.min(first);
-                self.meta.last = self.meta.last.max(last);
-                self.meta.rows += rows.len() as u64;
-                chunks.push(ChunkRef { lane: *lane, first, last, rows: rows.len() as u32, offset, bytes });
+            self.put_lane(id, *lane, column, chunk_rows)?;
+        }
+        self.end_series(id, group, labels)
+    }
+
+    /// Writes tidy rows of the series that [`end_series`](Self::end_series) will name, cut into chunks.
+    pub(crate) fn put_lane(
+        &mut self,
+        id: u32,
+        lane: Lane,
+        column: &Column,
+        chunk_rows: usize,
+    ) -> Result<(), StoreError> {
+        for rows in rows::blocks(column, chunk_rows) {
+            let times = &column.at[rows.clone()];
+            match self.columns.place(id, times) {
+                Some(times) => self.put_values(lane, column, rows, &times)?,
+                None => {
+                    let from = self.block.len();
+                    self.scratch.clear();
+                    chunk::encode_times(times, &mut self.scratch);
+                    put_bytes(&mut self.block, &self.scratch);
+                    let ends = (times[0], times[times.len() - 1]);
+                    self.put_body(lane, column, rows, ends, Times::Own, from)?;
+                }
             }
         }
-        if chunks.is_empty() {
+        Ok(())
+    }
+
+    /// Where times stand in this part, written for series `id` if they are new; `None` if they have to stay with their
+    /// chunk.
+    pub(crate) fn share_times(&mut self, id: u32, times: &[Timestamp]) -> Option<SharedTimes> {
+        self.columns.place(id, times)
+    }
+
+    /// Writes rows as one chunk whose times are known; `column` need not hold any.
+    pub(crate) fn put_values(
+        &mut self,
+        lane: Lane,
+        column: &Column,
+        rows: Range<usize>,
+        times: &SharedTimes,
+    ) -> Result<(), StoreError> {
+        debug_assert_eq!(rows.len(), times.rows as usize, "a row for each time");
+        let shared = Times::Shared { column: times.column, row: times.row };
+        let from = self.block.len();
+        self.put_body(lane, column, rows, (times.first, times.last), shared, from)
+    }
+
+    fn put_body(
+        &mut self,
+        lane: Lane,
+        column: &Column,
+        rows: Range<usize>,
+        ends: (Timestamp, Timestamp),
+        times: Times,
+        from: usize,
+    ) -> Result<(), StoreError> {
+        let count = rows.len() as u32;
+        let flags = rows::encode_body(column, rows, self.effort, &mut self.scratch, &mut self.block);
+        self.end_chunk(lane, flags, count, ends, times, from)
+    }
+
+    /// Writes a chunk of another part as it is, but for where its times stand.
+    pub(crate) fn copy_chunk(&mut self, part: &Part, chunk: &ChunkRef, times: &SharedTimes) -> Result<(), StoreError> {
+        let from = self.block.len();
+        let flags = part.with_body(chunk, |body, flags| {
+            self.block.extend_from_slice(body);
+            flags
+        })?;
+        let shared = Times::Shared { column: times.column, row: times.row };
+        self.end_chunk(chunk.lane, flags, chunk.rows, (chunk.first, chunk.last), shared, from)
+    }
+
+    fn end_chunk(
+        &mut self,
+        lane: Lane,
+        flags: u8,
+        rows: u32,
+        (first, last): (Timestamp, Timestamp),
+        times: Times,
+        from: usize,
+    ) -> Result<(), StoreError> {
+        let too_large = |_| StoreError::TooLarge("a block of a part is over 4 GiB".into());
+        let bytes = u32::try_from(self.block.len() - from).map_err(too_large)?;
+        let place = Place::InBlock { block: self.blocks.len() as u32, from: u32::try_from(from).map_err(too_large)? };
+        self.meta.first = self.meta.first.min(first);
+        self.meta.last = self.meta.last.max(last);
+        self.meta.rows += u64::from(rows);
+        self.chunks.push(ChunkRef { lane, flags, rows, first, last, bytes, place, times });
+        if self.block.len() >= CHUNK_BLOCK_BYTES { self.end_block() } else { Ok(()) }
+    }
+
+    fn end_block(&mut self) -> Result<(), StoreError> {
+        let mut block = std::mem::take(&mut self.block);
+        let (offset, bytes) = self.put_block(&block)?;
+        self.blocks.push(offset, bytes);
+        block.clear();
+        self.block = block;
+        Ok(())
+    }
+
+    /// Names the series whose chunks were put since the one before; without chunks it is left out.
+    pub(crate) fn end_series(&mut self, id: u32, group: u32, labels: &Labels) -> Result<(), StoreError> {
+        if self.chunks.is_empty() {
             return Ok(());
         }
-        let ordinal = self.meta.series;
+        self.entries.add(id, group, &self.chunks, |column| self.columns.head(column));
+        self.chunks.clear();
+        self.postings.add(self.meta.series, labels);
         self.meta.series += 1;
-        self.index.insert(ordinal, labels);
-        self.ids.push((id, ordinal));
-        self.put_directory(id, group, &chunks);
-        self.put_labels(labels);
-        if (self.meta.series as usize).is_multiple_of(BLOCK_SERIES) {
-            self.end_blocks()?;
-        }
-        Ok(())
-    }
-
-    fn put_directory(&mut self, id: u32, group: u32, chunks: &[ChunkRef]) {
-        let out = &mut self.directory_blocks.open;
-        put_i64(out, i64::from(id) - self.last_id);
-        self.last_id = i64::from(id);
-        put_u64(out, u64::from(group));
-        put_u64(out, chunks.len() as u64);
-        for chunk in chunks {
-            out.push(chunk.lane.0);
-            put_i64(out, chunk.first.as_millis().wrapping_sub(self.last_time));
-            put_u64(out, chunk.last.as_millis().wrapping_sub(chunk.first.as_millis()) as u64);
-            put_u64(out, u64::from(chunk.rows));
-            put_u64(out, chunk.offset - self.next_chunk);
-            put_u64(out, u64::from(chunk.bytes));
-            self.last_time = chunk.last.as_millis();
-            self.next_chunk = chunk.offset + u64::from(chunk.bytes);
-        }
-    }
-
-    fn put_labels(&mut self, labels: &Labels) {
-        let packed = labels.as_packed();
-        put_shared(&mut self.label_blocks.open, self.last_labels.as_bytes(), packed.as_bytes());
-        packed.clone_into(&mut self.last_labels);
-    }
-
-    /// Every block of directory and labels can be read alone.
-    fn end_blocks(&mut self) -> Result<(), StoreError> {
-        self.directory_blocks.end();
-        let plain = std::mem::take(&mut self.label_blocks.open);
-        let mut block = Vec::new();
-        put_u64(&mut block, plain.len() as u64);
-        let squeezed = zstd::bulk::compress(&plain, LABELS_ZSTD_LEVEL).map_err(StoreError::io("compress labels"))?;
-        block.extend_from_slice(&squeezed);
-        self.label_blocks.done.push(block);
-        (self.last_id, self.last_time, self.next_chunk) = (0, 0, 0);
-        self.last_labels.clear();
-        Ok(())
+        self.labels.add(labels)
     }
 
     /// Writes the tables, makes the file durable and gives it its name. `None`, and no file, where no series was added.
@@ -166,17 +218,20 @@ impl<'d> PartWriter<'d> {
             self.disk.remove(&temporary).map_err(StoreError::io("remove empty part"))?;
             return Ok(None);
         }
-        if !(self.meta.series as usize).is_multiple_of(BLOCK_SERIES) {
-            self.end_blocks()?;
+        if !self.block.is_empty() {
+            self.end_block()?;
         }
         let mut tables = Vec::new();
         self.put_meta(&mut tables, groups);
-        let directory_blocks = std::mem::take(&mut self.directory_blocks.done);
-        let label_blocks = std::mem::take(&mut self.label_blocks.done);
-        self.put_blocks(&directory_blocks, &mut tables)?;
-        self.put_blocks(&label_blocks, &mut tables)?;
-        self.put_ids(&mut tables)?;
-        self.put_postings(&mut tables)?;
+        self.blocks.write(&mut tables);
+        let columns = std::mem::take(&mut self.columns);
+        self.put_blocks(&columns.blocks(), &mut tables)?;
+        self.put_blocks(&[columns.heads_block()], &mut tables)?;
+        let (entries, labels) = (self.entries.finish(), self.labels.finish()?);
+        self.put_blocks(&entries, &mut tables)?;
+        self.put_blocks(&labels, &mut tables)?;
+        let postings = std::mem::take(&mut self.postings);
+        postings.finish(&mut tables, |blocks, tables| self.put_blocks(blocks, tables))?;
         let (offset, bytes) = self.put_block(&tables)?;
         let mut footer = offset.to_le_bytes().to_vec();
         footer.extend_from_slice(&u64::from(bytes).to_le_bytes());
@@ -211,56 +266,14 @@ impl<'d> PartWriter<'d> {
         }
     }
 
-    /// Writes blocks that follow one another; the table gets where they begin, how many they are and how long each is.
-    fn put_blocks(&mut self, blocks: &[Vec<u8>], tables: &mut Vec<u8>) -> Result<(), StoreError> {
-        put_u64(tables, self.offset);
-        put_u64(tables, blocks.len() as u64);
+    /// Writes blocks that follow one another, and their table.
+    fn put_blocks(&mut self, blocks: &[impl AsRef<[u8]>], tables: &mut Vec<u8>) -> Result<(), StoreError> {
+        let mut lengths = BlockLengths::default();
         for block in blocks {
-            let (_, bytes) = self.put_block(block)?;
-            put_u64(tables, u64::from(bytes));
+            let (offset, bytes) = self.put_block(block.as_ref())?;
+            lengths.push(offset, bytes);
         }
-        Ok(())
-    }
-
-    fn put_ids(&mut self, tables: &mut Vec<u8>) -> Result<(), StoreError> {
-        self.ids.sort_unstable();
-        let (mut block, mut last) = (Vec::with_capacity(self.ids.len() * 4), 0);
-        for (id, ordinal) in std::mem::take(&mut self.ids) {
-            put_u64(&mut block, u64::from(id - last));
-            put_u64(&mut block, u64::from(ordinal));
-            last = id;
-        }
-        self.put_blocks(&[block], tables)
-    }
-
-    fn put_postings(&mut self, tables: &mut Vec<u8>) -> Result<(), StoreError> {
-        let index = std::mem::take(&mut self.index);
-        let mut names: Vec<_> = index.names().collect();
-        names.sort_unstable_by_key(|(name, _)| *name);
-        put_u64(tables, names.len() as u64);
-        for (name, values) in names {
-            put_bytes(tables, name.as_bytes());
-            let (mut blocks, mut firsts) = (Blocks::default(), Vec::new());
-            let (mut in_block, mut last) = (0, "");
-            for (value, ordinals) in values {
-                if in_block == 0 {
-                    last = "";
-                    firsts.push(value);
-                }
-                put_shared(&mut blocks.open, last.as_bytes(), value.as_bytes());
-                put_ordinals(&mut blocks.open, ordinals)?;
-                (last, in_block) = (value, in_block + 1);
-                if in_block == BLOCK_VALUES || blocks.open.len() >= BLOCK_POSTINGS_BYTES {
-                    blocks.end();
-                    in_block = 0;
-                }
-            }
-            if in_block > 0 {
-                blocks.end();
-            }
-            self.put_blocks(&blocks.done, tables)?;
-            firsts.into_iter().for_each(|first| put_bytes(tables, first.as_bytes()));
-        }
+        lengths.write(tables);
         Ok(())
     }
 
@@ -269,7 +282,7 @@ impl<'d> PartWriter<'d> {
         let offset = self.offset;
         self.buffer.extend_from_slice(block);
         self.buffer.extend_from_slice(&crc32c::crc32c(block).to_le_bytes());
-        let bytes = u32::try_from(block.len() + super::CRC_BYTES)
+        let bytes = u32::try_from(block.len() + CRC_BYTES)
             .map_err(|_| StoreError::TooLarge("a block of a part is over 4 GiB".into()))?;
         self.offset += u64::from(bytes);
         if self.buffer.len() >= BUFFER_BYTES {
@@ -279,38 +292,8 @@ impl<'d> PartWriter<'d> {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        let buffer = std::mem::take(&mut self.buffer);
-        self.disk.write(&mut self.file, &buffer).map_err(StoreError::io("write part"))
+        self.disk.write(&mut self.file, &self.buffer).map_err(StoreError::io("write part"))?;
+        self.buffer.clear();
+        Ok(())
     }
-}
-
-impl Blocks {
-    fn end(&mut self) {
-        self.done.push(std::mem::take(&mut self.open));
-    }
-}
-
-/// A text by what it shares with the one before it.
-fn put_shared(out: &mut Vec<u8>, last: &[u8], text: &[u8]) {
-    let shared = last.iter().zip(text).take_while(|(left, right)| left == right).count();
-    put_u64(out, shared as u64);
-    put_bytes(out, &text[shared..]);
-}
-
-/// A set of ordinals: count and form in one number, then distances or a roaring bitmap in its portable form.
-fn put_ordinals(out: &mut Vec<u8>, ordinals: &roaring::RoaringBitmap) -> Result<(), StoreError> {
-    let listed = ordinals.len() <= LIST_MAX;
-    put_u64(out, ordinals.len() << 1 | u64::from(!listed));
-    if listed {
-        let mut last = 0;
-        for ordinal in ordinals {
-            put_u64(out, u64::from(ordinal - last));
-            last = ordinal;
-        }
-        return Ok(());
-    }
-    let mut ordinals = ordinals.clone();
-    ordinals.optimize();
-    put_u64(out, ordinals.serialized_size() as u64);
-    ordinals.serialize_into(out).map_err(StoreError::io("encode postings"))
 }

@@ -1,0 +1,195 @@
+//! Blocks: where they are, and the way to their bytes.
+//!
+//! A block is bytes with a crc32c behind them. Blocks of one kind follow one another, so a table of them is an offset and
+//! lengths. Blocks of chunks are read again and again by neighbouring series: a few stay in memory, and where one is
+//! read that follows one in memory, the next few come with it in one read.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::store::StoreError;
+
+use super::super::bytes::{Reader, put_u64};
+use super::CRC_BYTES;
+
+/// Blocks of chunks that an open part keeps, each in a place of its own.
+const KEPT_BLOCKS: usize = 16;
+/// Blocks over this size, in bytes, are not kept: they hold one chunk.
+const KEPT_BLOCK_BYTES_MAX: usize = 64 << 10;
+/// Bytes that are read at once where series are read in order.
+const READ_AHEAD_BYTES: u64 = 64 << 10;
+
+/// Blocks that follow one another: where each begins, and where the last one ends.
+#[derive(Debug, Default)]
+pub(super) struct BlockTable {
+    edges: Vec<u64>,
+}
+
+impl BlockTable {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<BlockTable> {
+        let mut edges = vec![reader.u64()?];
+        for _ in 0..reader.count()? {
+            edges.push(edges[edges.len() - 1].checked_add(reader.u64()?)?);
+        }
+        Some(BlockTable { edges })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.edges.len().saturating_sub(1)
+    }
+
+    /// Where a block begins.
+    pub(super) fn offset(&self, number: usize) -> u64 {
+        self.edges.get(number).copied().unwrap_or(0)
+    }
+
+    /// Bytes of a block without its checksum, 0 where there is none.
+    pub(super) fn content_bytes(&self, number: usize) -> u64 {
+        match self.edges.get(number..) {
+            Some([start, end, ..]) => (end - start).saturating_sub(CRC_BYTES as u64),
+            _ => 0,
+        }
+    }
+
+    /// Bytes of all blocks.
+    pub(super) fn bytes(&self) -> u64 {
+        self.edges.last().zip(self.edges.first()).map_or(0, |(end, start)| end - start)
+    }
+}
+
+/// Lengths of blocks that follow one another, as they are written.
+#[derive(Default)]
+pub(super) struct BlockLengths {
+    first: Option<u64>,
+    lengths: Vec<u32>,
+}
+
+impl BlockLengths {
+    pub(super) fn push(&mut self, offset: u64, bytes: u32) {
+        self.first.get_or_insert(offset);
+        self.lengths.push(bytes);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Appends what [`BlockTable::read`] reads.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.first.unwrap_or(0));
+        put_u64(out, self.lengths.len() as u64);
+        self.lengths.iter().for_each(|bytes| put_u64(out, u64::from(*bytes)));
+    }
+}
+
+/// The file of an open part.
+pub(super) struct BlockFile {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    kept: [Mutex<Option<(usize, Arc<[u8]>)>>; KEPT_BLOCKS],
+}
+
+impl BlockFile {
+    pub(super) fn new(path: PathBuf, file: File, bytes: u64) -> Self {
+        BlockFile { path, file, bytes, kept: std::array::from_fn(|_| Mutex::default()) }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Size of the file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn read_exact(&self, into: &mut [u8], offset: u64) -> Result<(), StoreError> {
+        self.file.read_exact_at(into, offset).map_err(StoreError::io("read part"))
+    }
+
+    pub(super) fn corrupt(&self, offset: u64, found: &str) -> StoreError {
+        StoreError::Corrupt { file: self.path.clone(), offset, found: found.into() }
+    }
+
+    /// Reads so many bytes at an offset, a block, and checks what is behind it.
+    pub(super) fn read(&self, offset: u64, bytes: u64) -> Result<Vec<u8>, StoreError> {
+        let length = usize::try_from(bytes).ok().filter(|bytes| (CRC_BYTES..=1 << 32).contains(bytes));
+        let length = length.ok_or_else(|| self.corrupt(offset, "a block of impossible length"))?;
+        if offset.checked_add(bytes).is_none_or(|block_end| block_end > self.bytes) {
+            return Err(self.corrupt(offset, "a block beyond the end of the file"));
+        }
+        let mut block = vec![0; length];
+        self.read_exact(&mut block, offset)?;
+        let content = self.checked(&block, offset)?.len();
+        block.truncate(content);
+        Ok(block)
+    }
+
+    /// A block of a table.
+    pub(super) fn block(&self, table: &BlockTable, number: usize) -> Result<Vec<u8>, StoreError> {
+        match table.edges.get(number..) {
+            Some([start, end, ..]) => self.read(*start, end - start),
+            _ => Err(self.corrupt(0, "a block beyond its table")),
+        }
+    }
+
+    /// A block of a table, from memory if it was read a moment ago; there is one such table in a part.
+    pub(super) fn kept_block(&self, table: &BlockTable, number: usize) -> Result<Arc<[u8]>, StoreError> {
+        if let Some(block) = self.kept(number) {
+            return Ok(block);
+        }
+        let in_order = number > 0 && self.kept(number - 1).is_some();
+        let Some(end) = self.read_ahead_end(table, number).filter(|_| in_order) else {
+            let block: Arc<[u8]> = self.block(table, number)?.into();
+            self.keep(number, &block);
+            return Ok(block);
+        };
+        let start = table.edges[number];
+        let mut bytes = vec![0; (table.edges[end] - start) as usize];
+        self.read_exact(&mut bytes, start)?;
+        // Behind the block that is asked for, what is damaged is left for those who ask for it.
+        for following in (number + 1..end).rev() {
+            let (from, to) = (table.edges[following] - start, table.edges[following + 1] - start);
+            if let Ok(content) = self.checked(&bytes[from as usize..to as usize], table.edges[following]) {
+                self.keep(following, &content.into());
+            }
+        }
+        let block: Arc<[u8]> = self.checked(&bytes[..(table.edges[number + 1] - start) as usize], start)?.into();
+        self.keep(number, &block);
+        Ok(block)
+    }
+
+    /// How far to read from a block on, if that is more than the block alone.
+    fn read_ahead_end(&self, table: &BlockTable, number: usize) -> Option<usize> {
+        let start = *table.edges.get(number)?;
+        let limit = start.checked_add(READ_AHEAD_BYTES)?.min(self.bytes);
+        let end =
+            number + table.edges[number..].iter().take(KEPT_BLOCKS / 2 + 1).filter(|edge| **edge <= limit).count();
+        let end = end.checked_sub(1)?;
+        (end > number + 1).then_some(end)
+    }
+
+    fn kept(&self, number: usize) -> Option<Arc<[u8]>> {
+        let kept = self.kept[number % KEPT_BLOCKS].lock();
+        kept.as_ref().filter(|(known, _)| *known == number).map(|(_, block)| block.clone())
+    }
+
+    fn keep(&self, number: usize, block: &Arc<[u8]>) {
+        if block.len() <= KEPT_BLOCK_BYTES_MAX {
+            *self.kept[number % KEPT_BLOCKS].lock() = Some((number, block.clone()));
+        }
+    }
+
+    /// What stands before the checksum at the end of `block`.
+    fn checked<'b>(&self, block: &'b [u8], offset: u64) -> Result<&'b [u8], StoreError> {
+        match block.split_last_chunk::<CRC_BYTES>() {
+            Some((content, crc)) if crc32c::crc32c(content).to_le_bytes() == *crc => Ok(content),
+            _ => Err(self.corrupt(offset, "a wrong checksum")),
+        }
+    }
+}
