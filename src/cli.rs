@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::units::Length;
+use crate::config::units::{Bytes, Length};
 use crate::config::{self, Config, LogFormat};
 use crate::model::Span;
 use crate::model::with_causes;
@@ -86,6 +86,10 @@ pub struct Serve {
     /// How long samples are kept, e.g. 90d, 2y, 100y [default: 90d]
     #[arg(long, value_name = "TIME", env = "WEIR_RETENTION")]
     pub retention: Option<Length>,
+
+    /// What samples may take on disk, e.g. 500GiB; beyond it the oldest go [default: as much as there is]
+    #[arg(long, value_name = "SIZE", env = "WEIR_RETENTION_SIZE")]
+    pub retention_size: Option<Bytes>,
 
     /// Configuration file (YAML); config/weir.yml lists every key with its default
     #[arg(long, value_name = "FILE", env = "WEIR_CONFIG")]
@@ -179,6 +183,7 @@ pub fn settle(flags: &Serve) -> Result<Config, Vec<config::Problem>> {
     config.listen = flags.listen.unwrap_or(config.listen);
     config.data = flags.data.clone().unwrap_or(config.data);
     config.retention = flags.retention.unwrap_or(config.retention);
+    config.retention_size = flags.retention_size.unwrap_or(config.retention_size);
     config.log.format = flags.log_format.unwrap_or(config.log.format);
     config.rules.files.extend(flags.rules.iter().cloned());
     config.notifiers.extend(flags.notifier.iter().cloned());

@@ -1,12 +1,16 @@
 //! Where one room's contract meets another room's type.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::config::units::Length;
 use crate::http;
 use crate::model::{Matcher, TimeRange};
 use crate::store::{DeleteSeries, SampleSource, StoreError};
 use crate::tsdb::Tsdb;
+use crate::tsdb::catalogue::KeyValue;
+use crate::tsdb::catalogue::rocks::Rocks;
 
 /// What storage says of itself.
 pub(super) struct StorageSeam {
@@ -27,18 +31,22 @@ impl http::StorageStatus for StorageSeam {
 }
 
 /// What changes what is stored.
-pub(super) struct AdminSeam(pub(super) Arc<Tsdb>);
+pub(super) struct AdminSeam {
+    pub(super) tsdb: Arc<Tsdb>,
+    pub(super) clock: Clock,
+}
 
 impl http::Admin for AdminSeam {
     fn delete_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<(), StoreError> {
-        self.0.delete_series(matchers, range)
+        self.tsdb.delete_series(matchers, range)
     }
 
     fn clean_tombstones(&self) -> Result<(), StoreError> {
-        self.0.settle().map(|_| ())
+        self.tsdb.settle().map(|_| ())
     }
 
-    fn snapshot(&self, _skip_head: bool) -> Result<String, StoreError> {
-        Err(StoreError::NotReady("snapshots are not supported yet; stop Weir and copy its data directory".into()))
+    fn snapshot(&self, skip_head: bool) -> Result<String, StoreError> {
+        let make = |directory: &Path| Ok(Box::new(Rocks::open(directory)?) as Box<dyn KeyValue>);
+        self.tsdb.snapshot(self.clock.now(), skip_head, &make)
     }
 }

@@ -23,8 +23,10 @@ pub struct Metrics {
     pub spilled: Counter,
     /// Parts merged away.
     pub merged: Counter,
-    /// Parts dropped by retention.
+    /// Parts dropped by retention since they are too old.
     pub retired: Counter,
+    /// Parts dropped by retention since the disk's share is used up.
+    pub retired_by_size: Counter,
     /// Damaged stretches found in log or parts.
     pub damages: Counter,
     /// Series in memory.
@@ -37,6 +39,10 @@ pub struct Metrics {
     pub part_bytes: Gauge<u64, AtomicU64>,
     /// Bytes of the log.
     pub log_bytes: Gauge<u64, AtomicU64>,
+    /// 1 while writes are refused or fail.
+    pub read_only: Gauge<u64, AtomicU64>,
+    /// Free bytes on the disk.
+    pub free_bytes: Gauge<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -51,7 +57,8 @@ impl Metrics {
             ("maintain_errors", "Rounds of maintenance that failed", &self.maintain_errors),
             ("parts_spilled", "Parts written from the head", &self.spilled),
             ("parts_merged", "Parts merged into others", &self.merged),
-            ("parts_retired", "Parts dropped by retention", &self.retired),
+            ("parts_retired", "Parts dropped by retention since they are too old", &self.retired),
+            ("parts_retired_by_size", "Parts dropped by retention for their size", &self.retired_by_size),
             ("damages", "Damaged stretches found in log or parts", &self.damages),
         ];
         for (name, help, counter) in counters {
@@ -63,6 +70,8 @@ impl Metrics {
             ("parts", "Parts of the manifest", &self.parts),
             ("parts_bytes", "Size of all parts on disk", &self.part_bytes),
             ("log_bytes", "Size of the log on disk", &self.log_bytes),
+            ("read_only", "Whether writes are refused or fail for the disk's sake", &self.read_only),
+            ("disk_free_bytes", "What is free on the disk that holds the data", &self.free_bytes),
         ];
         for (name, help, gauge) in gauges {
             tsdb.register(name, help, gauge.clone());

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::Timestamp;
 
+use super::log::segment;
+use super::store::{Store, View};
+
 /// How far recovery is; read by other threads while [`Tsdb::open`](super::Tsdb::open) works.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -78,6 +81,10 @@ pub struct Status {
     pub oldest: Option<Timestamp>,
     /// See `oldest`.
     pub newest: Option<Timestamp>,
+    /// Why writes are refused, or fail; `None` where they work.
+    pub read_only: Option<String>,
+    /// Free bytes on the disk, as the last round of maintenance found it; 0 before the first.
+    pub free_bytes: u64,
     /// What recovery found at start.
     pub recovered: Recovered,
 }
@@ -93,4 +100,51 @@ pub struct Maintained {
     pub retired: usize,
     /// Idle series dropped from memory.
     pub forgotten: usize,
+}
+
+impl Store {
+    pub(super) fn status(&self) -> Status {
+        let view = self.view.load();
+        let (log_segments, log_bytes) = self.log_size();
+        Status {
+            series: self.resolver.registry.read().len(),
+            aliases: self.resolver.alias_count(),
+            head_rows: self.head.rows() + view.frozen.as_ref().map_or(0, |frozen| frozen.rows()),
+            head_bytes: self.head.bytes(),
+            parts: view.parts.len(),
+            part_rows: view.parts.iter().map(|part| part.meta().rows).sum(),
+            part_bytes: view.parts.iter().map(|part| part.bytes()).sum(),
+            log_segments,
+            log_bytes,
+            oldest: view.parts.iter().map(|part| part.range().start()).min(),
+            newest: self.newest(&view),
+            read_only: self.health.trouble(),
+            free_bytes: self.health.free_bytes.load(Ordering::Relaxed),
+            recovered: self.recovered.clone(),
+        }
+    }
+
+    /// Segments of the log, and their size on disk in bytes.
+    pub(super) fn log_size(&self) -> (usize, u64) {
+        let segments = segment::list(&self.log_directory()).unwrap_or_default();
+        let sizes = segments.iter().filter_map(|number| segment::path(&self.log_directory(), *number).metadata().ok());
+        (segments.len(), sizes.map(|file| file.len()).sum())
+    }
+
+    /// The newest sample ever seen, as far as known.
+    pub(super) fn newest(&self, view: &View) -> Option<Timestamp> {
+        view.parts.iter().map(|part| part.range().end()).chain(self.head.newest()).max()
+    }
+
+    /// Brings the gauges up to date.
+    pub(super) fn show(&self) {
+        let status = self.status();
+        self.metrics.series.set(status.series as u64);
+        self.metrics.head_bytes.set(status.head_bytes as u64);
+        self.metrics.parts.set(status.parts as u64);
+        self.metrics.part_bytes.set(status.part_bytes);
+        self.metrics.log_bytes.set(status.log_bytes);
+        self.metrics.read_only.set(u64::from(status.read_only.is_some()));
+        self.metrics.free_bytes.set(status.free_bytes);
+    }
 }

@@ -10,6 +10,7 @@ use super::super::FsyncPolicy;
 use super::super::catalogue::memory::Memory;
 use super::super::catalogue::{Change, Durability, KeyValue, keys};
 use super::super::files::Disk;
+use super::disk::Failing;
 use super::world::{World, after_noon, read};
 
 type Everything = Vec<(String, i64, u64)>;
@@ -141,8 +142,7 @@ fn a_bit_flipped_anywhere_in_a_part_is_never_an_answer() {
 fn a_stop_at_any_step_of_a_spill_or_merge_loses_nothing() {
     for step in 0.. {
         let mut world = World::new();
-        world.disk = Disk::failing_after(i64::MAX);
-        world.crash();
+        world.on_a_failing_disk(Failing::never());
         for round in 0..4 {
             three_requests(&world);
             world.push(&[("|__name__=late", after_noon(-round * 3_600), 1.0)]).expect("there is room");
@@ -151,7 +151,7 @@ fn a_stop_at_any_step_of_a_spill_or_merge_loses_nothing() {
             }
         }
         let expected = world.everything();
-        world.disk.allow(step);
+        world.faults.allow(step);
         let spilled = world.spill();
         assert_eq!(world.everything(), expected, "step {step}: a failed spill is still readable");
         let maintained = world.store().maintain(world.now);
@@ -173,16 +173,15 @@ fn a_stop_at_any_step_of_a_spill_or_merge_loses_nothing() {
 fn a_failed_append_is_an_error_and_the_next_one_works() {
     for step in 0..6 {
         let mut world = World::new();
-        world.disk = Disk::failing_after(i64::MAX);
-        world.crash();
+        world.on_a_failing_disk(Failing::never());
         world.push(&[("|__name__=kept", after_noon(0), 1.0)]).expect("there is room");
-        world.disk.allow(step);
+        world.faults.allow(step);
         let refused =
             (0..4).map(|round| world.push(&[("|__name__=new", after_noon(round), 1.0)])).filter(Result::is_err);
         let refused = refused.count();
         assert!(refused > 0, "step {step}");
         assert_eq!(world.everything().len(), 1 + 4 - refused, "only what was acknowledged is visible");
-        world.disk.allow(i64::MAX);
+        world.faults.allow(i64::MAX);
         world.push(&[("|__name__=new", after_noon(60), 2.0)]).expect("the disk works again");
         let acknowledged = world.everything();
         world.disk = Disk::default();
@@ -415,14 +414,13 @@ fn a_damaged_part_keeps_no_other_day_from_being_merged() {
 #[test]
 fn retention_makes_room_where_spills_fail() {
     let mut world = World::new();
-    world.disk = Disk::failing_after(i64::MAX);
-    world.crash();
+    world.on_a_failing_disk(Failing::never());
     world.push(&[("|__name__=old", after_noon(0), 1.0)]).expect("there is room");
     world.spill().expect("spills");
     world.pass(Span::DAY.times(100));
     world.push(&[("|__name__=new", world.now, 1.0)]).expect("there is room");
     world.pass(Span::HOUR);
-    world.disk.allow(0);
+    world.faults.allow(0);
     assert!(world.store().maintain(world.now).is_err());
     assert_eq!(world.store().status().parts, 0);
 }
@@ -430,13 +428,12 @@ fn retention_makes_room_where_spills_fail() {
 #[test]
 fn a_failed_sync_of_the_log_is_made_good_by_a_spill() {
     let mut world = World::with(|settings| settings.fsync = FsyncPolicy::Interval(Span::SECOND));
-    world.disk = Disk::failing_after(i64::MAX);
-    world.crash();
+    world.on_a_failing_disk(Failing::never());
     world.push(&[("|__name__=up", after_noon(0), 1.0)]).expect("there is room");
     world.pass(Span::SECOND);
-    world.disk.allow(0);
+    world.faults.allow(0);
     assert!(world.store().sync_log(world.now).is_err());
-    world.disk.allow(i64::MAX);
+    world.faults.allow(i64::MAX);
     assert_eq!(world.store().maintain(world.now).expect("the disk works again").spilled, 1);
     assert_eq!(world.store().maintain(world.now).expect("works").spilled, 0);
     world.push(&[("|__name__=up", after_noon(1), 1.0)]).expect("there is room");
