@@ -37,6 +37,7 @@ use crate::tsdb::{self, Tsdb};
 
 use maintenance::Maintenance;
 use reload::Reload;
+pub(crate) use seams::day_text;
 use seams::{AdminSeam, StorageSeam};
 
 /// How long the runtime may take to end what was left running.

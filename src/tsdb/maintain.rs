@@ -168,6 +168,8 @@ impl Store {
         }
         spilling.log_floor = spilling.frozen_floor;
         self.metrics.spilled.inc_by(parts.len() as u64);
+        self.metrics.spilled_rows.inc_by(parts.iter().map(|part| part.meta().rows).sum());
+        self.metrics.spilled_bytes.inc_by(parts.iter().map(|part| part.bytes()).sum());
         Ok((parts.len(), forgotten))
     }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{Column, Labels, Lane, Span, Timestamp};
-use crate::store::StoreError;
+use crate::store::{StoreError, Warnings};
 
 use super::catalogue::{Change, Durability, keys};
 use super::head::{Lanes, lane_of};
@@ -49,6 +49,8 @@ pub(super) struct Merging {
     /// Days whose merge failed. It reads and writes much, its cause seldom goes within seconds, and other days can be
     /// merged meanwhile.
     waits: BTreeMap<i64, Wait>,
+    /// Parts whose index is damaged. They are served as far as they can be read, and nothing is merged with them.
+    broken: BTreeSet<u64>,
 }
 
 struct Wait {
@@ -96,24 +98,44 @@ impl Store {
         let waiting = merging.waiting_days(now);
         let (view, plan, number) = {
             let _manifest = self.manifest.lock();
-            let view = self.view.load_full();
+            let mut view = View::clone(&self.view.load());
+            view.parts.retain(|part| !merging.broken.contains(&part.number()));
             let Some(plan) = plan(&view, sealed_before, &waiting) else { return Ok(None) };
             (view, plan, self.numbers.take())
         };
         let mut brake = Brake::new(pace, self.settings.merge_cpu_share, &self.hurried);
-        match self.write_merged(&view, &plan, number, &mut brake) {
+        let worked = pace.worked();
+        let written = self.write_merged(&view, &plan, number, &mut brake);
+        self.metrics.merge_cpu_seconds.inc_by(pace.worked().saturating_sub(worked).as_secs_f64());
+        match written {
             Ok(merged) => {
+                let sums = merged.iter().map(|part| (part.meta().rows, part.bytes()));
+                sums.for_each(|(rows, bytes)| {
+                    self.metrics.merged_rows.inc_by(rows);
+                    self.metrics.merged_bytes.inc_by(bytes);
+                });
                 merging.waits.remove(&plan.day);
                 Ok(Some(Merge { plan, number, merged: merged.map(Arc::new), doubtful: false }))
             }
             Err(error) => {
+                self.metrics.merges_given_up.inc();
                 self.remove_attempt(number);
                 self.numbers.close(&[number]);
                 if matches!(error, StoreError::Canceled) {
                     return Ok(None);
                 }
-                merging.failed(plan.day, now);
-                Err(error)
+                let file = match &error {
+                    StoreError::Corrupt { file, .. } => file.clone(),
+                    _ => {
+                        merging.failed(plan.day, now);
+                        return Err(error);
+                    }
+                };
+                // Damaged chunks are left out; this was the index of a part.
+                self.quarantine(error)?;
+                let broken = plan.parts.iter().filter(|part| part.path() == file).map(|part| part.number());
+                merging.broken.extend(broken);
+                self.write_next(merging, now, pace)
             }
         }
     }
@@ -145,6 +167,7 @@ impl Store {
         }
         let Merge { plan, number, merged, .. } = merge;
         if !whole {
+            self.metrics.merges_given_up.inc();
             self.numbers.close(&[number]);
             self.remove_attempt(number);
             return Ok(0);
@@ -157,7 +180,11 @@ impl Store {
         self.numbers.close(&[number]);
         drop(manifest);
         for part in &plan.parts {
-            self.disk.remove(part.path()).map_err(StoreError::io("remove part"))?;
+            let gone = match self.damages.concern(part.path()) {
+                true => self.disk.rename(part.path(), &part.path().with_extension("damaged")),
+                false => self.disk.remove(part.path()),
+            };
+            gone.map_err(StoreError::io("remove part"))?;
         }
         Ok(plan.parts.len())
     }
@@ -183,7 +210,7 @@ impl Store {
             let mut identity = None;
             for cursor in cursors.iter().filter(|cursor| cursor.labels == labels) {
                 identity = Some(cursor.series);
-                read_piece(view, cursor, &mut lanes)?;
+                self.read_piece(view, cursor, &mut lanes)?;
             }
             let identity = identity.expect("the smallest labels are some cursor's");
             let lanes: Vec<(Lane, Column)> = lanes
@@ -205,6 +232,20 @@ impl Store {
             cursors = rest;
         }
         writer.finish(&widest_groups(&plan.parts))?.map(|path| self.open_own(&path)).transpose()
+    }
+
+    /// What is damaged is left out; [`Store::name_merge`] then puts the file aside.
+    fn read_piece(&self, view: &View, cursor: &Cursor<'_>, lanes: &mut Lanes) -> Result<(), StoreError> {
+        let (part, id) = (cursor.part, cursor.series.id);
+        let deletions: Vec<_> = view.deletions.iter().filter(|one| one.touches(part.number(), id)).collect();
+        for chunk in &cursor.chunks {
+            let mut column = Column::default();
+            self.read_or_skip(part, chunk, &mut column, &Warnings::default())?;
+            deletions.iter().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
+            let lane = lane_of(lanes, chunk.lane);
+            rows::each(&column).for_each(|row| rows::push(lane, &row));
+        }
+        Ok(())
     }
 }
 
@@ -253,19 +294,6 @@ impl<'p> Cursor<'p> {
         let Some((series, chunks)) = ahead.next() else { return Ok(None) };
         Ok(Some(Cursor { part, series, labels: part.labels(&series)?, chunks, ahead }))
     }
-}
-
-fn read_piece(view: &View, cursor: &Cursor<'_>, lanes: &mut Lanes) -> Result<(), StoreError> {
-    let (part, id) = (cursor.part, cursor.series.id);
-    let deletions: Vec<_> = view.deletions.iter().filter(|one| one.touches(part.number(), id)).collect();
-    for chunk in &cursor.chunks {
-        let mut column = Column::default();
-        part.read_chunk(chunk, &mut column)?;
-        deletions.iter().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
-        let lane = lane_of(lanes, chunk.lane);
-        rows::each(&column).for_each(|row| rows::push(lane, &row));
-    }
-    Ok(())
 }
 
 /// Groups only grow: of each, the parts' longest list of replicas holds all others.

@@ -30,6 +30,7 @@ pub mod pace;
 mod numbers;
 mod recover;
 pub mod snapshot;
+pub mod stopped;
 mod store;
 mod resolve;
 mod log;
@@ -42,6 +43,7 @@ mod beside;
 mod rows;
 mod files;
 mod health;
+mod damages;
 mod bytes;
 #[cfg(test)]
 mod tests;
@@ -58,10 +60,11 @@ use crate::store::{
 use catalogue::{Change, Durability, KeyValue, keys};
 use store::Store;
 
+pub use damages::Damage;
 pub use metrics::Metrics;
 pub use pace::{Pace, Unpaced};
 pub use settings::{FsyncPolicy, Settings};
-pub use status::{Maintained, Progress, Recovered, Status};
+pub use status::{LEVELS, Maintained, Progress, Recovered, Status, Sum};
 
 /// An open store. Clones are handles to the same one.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ use crate::store::StoreError;
 
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::{Change, Durability, KeyValue, keys};
+use super::damages::Damages;
 use super::files::Disk;
 use super::head::Head;
 use super::health::Health;
@@ -82,6 +83,7 @@ pub(super) fn open(
     }
     let log = Log::new(log_directory, disk.clone(), next_segment, settings.fsync, settings.segment_bytes_max);
     metrics.damages.inc_by(recovered.damages.len() as u64);
+    metrics.replayed.inc_by(recovered.samples);
     let head_since = if head.rows() > 0 { now.as_millis() } else { i64::MAX };
     let metadata = Metadata::load(&*catalogue)?;
     Ok(Store {
@@ -103,6 +105,7 @@ pub(super) fn open(
         numbers,
         snapshotting: Mutex::new(()),
         health: Health::default(),
+        damages: Damages::default(),
         exemplars: Mutex::new(Exemplars::default()),
         metadata: Mutex::new(metadata),
         recovered,
@@ -121,7 +124,7 @@ fn allow_many_files() {
 }
 
 /// Keeps other processes out for as long as the file is open.
-fn lock(data: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(data: &Path) -> Result<File, StoreError> {
     let path = data.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(StoreError::io(format!("open {}", path.display())))?;

@@ -44,7 +44,8 @@ impl Store {
         let root = self.settings.data.join(SNAPSHOTS);
         fs::create_dir_all(&root).map_err(StoreError::io("make the directory of snapshots"))?;
         remove_unfinished(&root)?;
-        let name = self.snapshot_name(now);
+        let mut names = (0..).map(|attempt| self.snapshot_name(now, attempt));
+        let name = names.find(|name| !root.join(name).exists()).expect("attempts never end");
         let temporary = root.join(format!("{name}.tmp"));
         let made = self.fill(&temporary, skip_head, make).and_then(|()| {
             let rename = self.disk.rename(&temporary, &root.join(&name));
@@ -55,14 +56,15 @@ impl Store {
             drop(fs::remove_dir_all(&temporary));
             drop(fs::remove_dir_all(root.join(&name)));
         }
-        made.map(|()| name)
+        made?;
+        self.metrics.snapshots.inc();
+        Ok(name)
     }
 
     /// `20261122T191500Z-` and 16 hex digits that no other snapshot has.
-    fn snapshot_name(&self, now: Timestamp) -> String {
+    fn snapshot_name(&self, now: Timestamp, attempt: u64) -> String {
         let time = jiff::Timestamp::from_millisecond(now.as_millis()).unwrap_or_default();
-        let tail =
-            [now.as_millis() as u64, self.numbers.next(), self.settings.hash_seed].map(u64::to_le_bytes).concat();
+        let tail = [now.as_millis() as u64, attempt, self.settings.hash_seed].map(u64::to_le_bytes).concat();
         format!("{}-{:016x}", time.strftime("%Y%m%dT%H%M%SZ"), xxhash_rust::xxh3::xxh3_64(&tail))
     }
 

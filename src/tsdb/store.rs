@@ -12,6 +12,7 @@ use crate::model::TimeRange;
 
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::KeyValue;
+use super::damages::Damages;
 use super::files::Disk;
 use super::head::{Frozen, Head};
 use super::health::Health;
@@ -54,6 +55,7 @@ pub(super) struct Store {
     /// Held while a snapshot is taken. Taken first.
     pub(super) snapshotting: Mutex<()>,
     pub(super) health: Health,
+    pub(super) damages: Damages,
     pub(super) exemplars: Mutex<Exemplars>,
     pub(super) metadata: Mutex<Metadata>,
     pub(super) recovered: Recovered,

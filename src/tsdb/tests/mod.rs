@@ -7,6 +7,7 @@ mod together;
 mod faults;
 mod full;
 mod snapshots;
+mod stopped;
 mod days;
 mod lanes;
 mod any_order;

@@ -86,6 +86,11 @@ impl World {
         Ok(())
     }
 
+    /// No process has the store open any more.
+    pub(super) fn stop(&mut self) {
+        self.store = None;
+    }
+
     /// As after `kill -9`: nothing is closed, everything is opened again.
     pub(super) fn crash(&mut self) {
         self.open().expect("a store opens after a crash");

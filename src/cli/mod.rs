@@ -1,5 +1,7 @@
 //! The command line: what can be said, and what each word does.
 
+mod store;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +65,9 @@ enum Command {
     /// Say what is wrong with a file, without running anything
     #[command(subcommand)]
     Check(Check),
+    /// Look at, verify and repair a data directory that no Weir has open
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -147,6 +152,7 @@ pub fn run() -> ExitCode {
             }
         }
         Command::Check(Check::Rules { files }) => check_rules(&files),
+        Command::Store(store) => store::run(&store),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir", &mut std::io::stdout());
             ExitCode::SUCCESS
