@@ -37,10 +37,10 @@ pub(crate) trait Faults: std::fmt::Debug + Send + Sync {
 #[cfg_attr(not(test), expect(dead_code, reason = "only what tests put there looks at it"))]
 pub(crate) enum Operation<'a> {
     Create(&'a Path),
-    Write(&'a File),
+    Write,
     Sync(&'a File),
     Rename(&'a Path, &'a Path),
-    Link(&'a Path, &'a Path),
+    Link(&'a Path),
     Remove(&'a Path),
     SyncDirectory(&'a Path),
 }
@@ -85,13 +85,13 @@ impl Disk {
 
     pub(crate) fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         let Some(faults) = &self.faults else { return file.write_all(bytes) };
-        if let Err(injected) = faults.before(&Operation::Write(file)) {
+        if let Err(injected) = faults.before(&Operation::Write) {
             // A torn write: half of the bytes arrive.
             file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(injected);
         }
         file.write_all(bytes)?;
-        faults.after(&Operation::Write(file));
+        faults.after(&Operation::Write);
         Ok(())
     }
 
@@ -105,7 +105,7 @@ impl Disk {
 
     /// A second name for a file.
     pub(crate) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step(Operation::Link(from, to), || fs::hard_link(from, to))
+        self.step(Operation::Link(to), || fs::hard_link(from, to))
     }
 
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {

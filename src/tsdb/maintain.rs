@@ -124,11 +124,15 @@ impl Store {
     }
 
     fn is_spill_due(&self, now: Timestamp) -> bool {
-        let since = Timestamp::from_millis(self.head_since.load(Ordering::Relaxed));
-        self.head.rows() > 0
-            && (now - since >= self.settings.spill_age
-                || self.head.bytes() >= self.settings.head_bytes_budget
-                || self.log.is_doubtful())
+        if self.head.rows() == 0 {
+            return false;
+        }
+        // Where the clock was set back, age is counted from now on.
+        let since = self.head_since.fetch_min(now.as_millis(), Ordering::Relaxed).min(now.as_millis());
+        let since = Timestamp::from_millis(since);
+        now - since >= self.settings.spill_age
+            || self.head.bytes() >= self.settings.head_bytes_budget
+            || self.log.is_doubtful()
     }
 
     /// Moves the head into parts; tells how many, and how many idle series left memory.

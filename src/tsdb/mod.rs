@@ -21,6 +21,7 @@
 pub mod settings;
 pub mod status;
 mod metrics;
+mod arrival;
 mod append;
 mod select;
 mod maintain;
@@ -188,8 +189,13 @@ impl Tsdb {
 
 impl SampleSink for Tsdb {
     fn append(&self, batch: &SeriesBatch<'_>) -> Result<Appended, StoreError> {
+        let received_at = self.store.arrivals.time(batch.received_at, self.store.head.newest());
         let appended = self.store.takes_writes().and_then(|()| {
-            let appended = self.store.append(batch);
+            let appended = match received_at == batch.received_at {
+                true => self.store.append(batch),
+                // Seldom: the clock was set back.
+                false => self.store.append(&SeriesBatch { received_at, ..batch.clone() }),
+            };
             self.store.wrote(&appended);
             appended
         });

@@ -17,6 +17,7 @@ use roaring::RoaringBitmap;
 use crate::model::{Labels, Lane, Timestamp};
 use crate::store::StoreError;
 
+use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::{Change, Durability, KeyValue, keys};
 use super::damages::Damages;
@@ -86,6 +87,7 @@ pub(super) fn open(
     metrics.replayed.inc_by(recovered.samples);
     let head_since = if head.rows() > 0 { now.as_millis() } else { i64::MAX };
     let metadata = Metadata::load(&*catalogue)?;
+    let arrivals = Arrivals::after(head.newest(), settings.ahead_max);
     Ok(Store {
         settings,
         metrics,
@@ -96,6 +98,7 @@ pub(super) fn open(
         log,
         head,
         head_since: AtomicI64::new(head_since),
+        arrivals,
         log_synced_at: AtomicI64::new(now.as_millis()),
         view: ArcSwap::from_pointee(View { parts, frozen: None, deletions: Arc::new(deletions) }),
         spilling: Mutex::new(Spilling { frozen_floor: log_floor, log_floor, unnamed: None }),

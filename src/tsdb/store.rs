@@ -10,6 +10,7 @@ use roaring::RoaringBitmap;
 
 use crate::model::TimeRange;
 
+use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::KeyValue;
 use super::damages::Damages;
@@ -38,6 +39,7 @@ pub(super) struct Store {
     pub(super) head: Head,
     /// When the oldest arrival in the head came, in milliseconds; the far future where the head is empty.
     pub(super) head_since: AtomicI64,
+    pub(super) arrivals: Arrivals,
     /// When the log was last synced, in milliseconds, where the policy is an interval.
     pub(super) log_synced_at: AtomicI64,
     /// What is readable besides the head.

@@ -118,7 +118,7 @@ fn a_bit_flipped_anywhere_in_a_part_is_never_an_answer() {
         let answer = world.store().select(&[], TimeRange::ALL).and_then(|found| {
             let mut rows = Vec::new();
             for series in &found.series {
-                let mut column = crate::model::Column::default();
+                let mut column = Column::default();
                 series.samples.read(&mut column)?;
                 rows.extend(
                     column

@@ -8,6 +8,8 @@ mod faults;
 mod full;
 mod snapshots;
 mod stopped;
+mod power;
+mod clocks;
 mod days;
 mod lanes;
 mod any_order;

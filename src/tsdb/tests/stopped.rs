@@ -81,8 +81,8 @@ fn a_look_at_everything_names_file_and_place() {
         fs::write(&path, &bad).expect("writable");
         let (damages, _) = found(&mut world);
         let [damage] = &damages[..] else { panic!("one damage: {damages:?}") };
-        let found = damage.strip_prefix(&format!("{}: ", path.display())).expect("the file is named first");
-        assert!(found.contains(expected), "{damage}");
+        let what = damage.strip_prefix(&format!("{}: ", path.display())).expect("the file is named first");
+        assert!(what.contains(expected), "{damage}");
         fs::write(&path, &good).expect("writable");
         assert_eq!(found(&mut world).0, Vec::<String>::new(), "looking changes nothing");
     }

@@ -107,16 +107,25 @@ impl World {
     }
 
     pub(super) fn push(&self, samples: &[(&str, Timestamp, f64)]) -> Result<Appended, StoreError> {
+        self.push_to(self.store(), samples)
+    }
+
+    /// As [`push`](Self::push), to another store.
+    pub(super) fn push_to(&self, store: &Tsdb, samples: &[(&str, Timestamp, f64)]) -> Result<Appended, StoreError> {
         let rows: Vec<(&str, BatchSample)> = samples
             .iter()
             .map(|(key, at, value)| (*key, super::super::rows::float(Sample { at: *at, value: *value })))
             .collect();
-        self.push_rows(&rows)
+        self.push_rows_to(store, &rows)
     }
 
     pub(super) fn push_rows(&self, rows: &[(&str, BatchSample)]) -> Result<Appended, StoreError> {
+        self.push_rows_to(self.store(), rows)
+    }
+
+    fn push_rows_to(&self, store: &Tsdb, rows: &[(&str, BatchSample)]) -> Result<Appended, StoreError> {
         let series = rows.iter().enumerate();
-        self.store().append(&SeriesBatch {
+        store.append(&SeriesBatch {
             received_at: self.now,
             naming: &PlainNaming,
             series: series
@@ -133,17 +142,7 @@ impl World {
 
     /// Every float of every series, as `(labels, time, bits)`.
     pub(super) fn everything(&self) -> Vec<(String, i64, u64)> {
-        let mut all = Vec::new();
-        for (labels, column) in self.read(&[], TimeRange::ALL) {
-            all.extend(
-                column
-                    .at
-                    .iter()
-                    .zip(&column.values)
-                    .map(|(at, value)| (labels.clone(), at.as_millis(), value.to_bits())),
-            );
-        }
-        all
+        everything_of(self.store())
     }
 
     pub(super) fn pass(&mut self, span: Span) {
@@ -163,4 +162,14 @@ pub(super) fn read(source: &dyn SampleSource, matchers: &[Matcher], range: TimeR
         }
     }
     found
+}
+
+/// As [`World::everything`].
+pub(super) fn everything_of(source: &dyn SampleSource) -> Vec<(String, i64, u64)> {
+    let mut all = Vec::new();
+    for (labels, column) in read(source, &[], TimeRange::ALL) {
+        let rows = column.at.iter().zip(&column.values);
+        all.extend(rows.map(|(at, value)| (labels.clone(), at.as_millis(), value.to_bits())));
+    }
+    all
 }
