@@ -1,4 +1,4 @@
-//! The thread that spills, merges and retires, and the one that syncs the log where appends do not.
+//! The threads that look after the store: one spills and retires, one merges, and one syncs the log where appends do not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::clock::Clock;
 use crate::model::{Span, Timestamp};
 use crate::store::StoreError;
-use crate::tsdb::Tsdb;
+use crate::tsdb::{Pace, Tsdb};
 
 /// How often the store is looked after.
 const ROUND: Duration = Duration::from_secs(1);
@@ -20,6 +20,9 @@ const ROUND_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// The log is synced no more often than this, whatever the settings say.
 const SYNC_PAUSE_MIN: Duration = Duration::from_millis(10);
 
+/// What one round does, at this time and on this thread.
+type Work = fn(&Tsdb, Timestamp, &MergingThread<'_>) -> Result<(), StoreError>;
+
 /// The running threads.
 pub(super) struct Maintenance {
     stop: Sender<()>,
@@ -27,20 +30,28 @@ pub(super) struct Maintenance {
 }
 
 impl Maintenance {
-    /// `sync_log_every`: how often the log is synced, where not every append does it. That has a thread of its own, since
-    /// a round of merging may take minutes.
+    /// `sync_log_every`: how often the log is synced, where not every append does it.
     pub(super) fn start(tsdb: &Arc<Tsdb>, clock: &Clock, sync_log_every: Option<Span>) -> Self {
         let (stop, stopped) = bounded(1);
-        let start = |name: &str, pause: Duration, work: fn(&Tsdb, Timestamp) -> Result<(), StoreError>| {
+        let start = |name: &str, pause: Duration, work: Work| {
             let (tsdb, clock, stopped) = (Arc::clone(tsdb), clock.clone(), stopped.clone());
             std::thread::Builder::new()
                 .name(name.into())
-                .spawn(move || rounds(pause, &stopped, || work(&tsdb, clock.now())))
+                .spawn(move || {
+                    let thread = MergingThread { stopped: &stopped };
+                    rounds(pause, &stopped, || work(&tsdb, clock.now(), &thread));
+                })
                 .expect("a thread can be started while the program starts")
         };
-        let mut threads = vec![start("maintenance", ROUND, |tsdb, now| tsdb.maintain(now).map(drop))];
-        threads
-            .extend(sync_log_every.map(|every| start("log sync", every.to_std().max(SYNC_PAUSE_MIN), Tsdb::sync_log)));
+        let mut threads = vec![
+            start("maintenance", ROUND, |tsdb, now, _| tsdb.tend(now).map(drop)),
+            start("merging", ROUND, |tsdb, now, thread| {
+                while tsdb.merge(now, thread)? > 0 {}
+                Ok(())
+            }),
+        ];
+        let sync: Work = |tsdb, now, _| tsdb.sync_log(now);
+        threads.extend(sync_log_every.map(|every| start("log sync", every.to_std().max(SYNC_PAUSE_MIN), sync)));
         Maintenance { stop, threads }
     }
 
@@ -52,6 +63,25 @@ impl Maintenance {
                 tracing::error!("a maintenance thread panicked");
             }
         }
+    }
+}
+
+/// The thread that merges, as the brake on its work sees it.
+struct MergingThread<'s> {
+    stopped: &'s Receiver<()>,
+}
+
+impl Pace for MergingThread<'_> {
+    /// From `/proc`: the first number is the time on a CPU in nanoseconds. Where the system does not say, merges do not
+    /// rest.
+    fn worked(&self) -> Duration {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let nanos = text.split(' ').next().and_then(|number| number.parse().ok());
+        Duration::from_nanos(nanos.unwrap_or(0))
+    }
+
+    fn rest(&self, length: Duration) -> bool {
+        self.stopped.recv_timeout(length) == Err(RecvTimeoutError::Timeout)
     }
 }
 

@@ -37,6 +37,7 @@ use crate::tsdb::{self, Tsdb};
 
 use maintenance::Maintenance;
 use reload::Reload;
+pub(crate) use seams::day_text;
 use seams::{AdminSeam, StorageSeam};
 
 /// How long the runtime may take to end what was left running.
@@ -101,7 +102,7 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
         writer: Arc::new(ingest),
         rules: Arc::clone(&rules) as _,
         storage: Arc::new(StorageSeam { tsdb: Arc::clone(&tsdb), retention: config.retention }),
-        admin: config.http.admin.then(|| Arc::new(AdminSeam(Arc::clone(&tsdb))) as _),
+        admin: config.http.admin.then(|| Arc::new(AdminSeam { tsdb: Arc::clone(&tsdb), clock: clock.clone() }) as _),
         readiness: Arc::clone(&readiness),
         registry: Arc::new(registry),
         metrics: http_metrics,
@@ -237,6 +238,7 @@ fn flag_values(config: &Config) -> BTreeMap<String, String> {
         ("listen".to_owned(), config.listen.to_string()),
         ("data".to_owned(), config.data.display().to_string()),
         ("retention".to_owned(), config.retention.to_string()),
+        ("retention-size".to_owned(), config.retention_size.0.to_string()),
         ("query.lookback-delta".to_owned(), config.query.lookback.to_string()),
         ("query.timeout".to_owned(), config.query.timeout.to_string()),
         ("query.max-samples".to_owned(), config.query.samples_max.to_string()),

@@ -87,6 +87,7 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen", old.listen != new.listen),
         ("data", old.data != new.data),
         ("retention", old.retention != new.retention),
+        ("retention_size", old.retention_size != new.retention_size),
         ("log", old.log != new.log),
         ("ha", old.ha != new.ha),
         ("write", old.write != new.write),

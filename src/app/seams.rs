@@ -1,12 +1,16 @@
 //! Where one room's contract meets another room's type.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::config::units::Length;
 use crate::http;
 use crate::model::{Matcher, TimeRange};
 use crate::store::{DeleteSeries, SampleSource, StoreError};
-use crate::tsdb::Tsdb;
+use crate::tsdb::catalogue::KeyValue;
+use crate::tsdb::catalogue::rocks::Rocks;
+use crate::tsdb::{LEVELS, Sum, Tsdb};
 
 /// What storage says of itself.
 pub(super) struct StorageSeam {
@@ -15,10 +19,36 @@ pub(super) struct StorageSeam {
 }
 
 impl http::StorageStatus for StorageSeam {
-    fn cardinality(&self, limit: usize) -> Result<http::Cardinality, StoreError> {
+    fn cardinality(&self, wish: &http::CardinalityWish) -> Result<http::Cardinality, StoreError> {
         let status = self.tsdb.status();
-        let all = self.tsdb.series(&[], TimeRange::ALL)?;
-        Ok(http::Cardinality::of(&all, status.oldest.zip(status.newest), limit))
+        let mut all = Vec::new();
+        let everything = [Vec::new()];
+        let sets = if wish.matchers.is_empty() { &everything[..] } else { &wish.matchers };
+        for matchers in sets {
+            all.extend(self.tsdb.series(matchers, wish.range)?);
+        }
+        if sets.len() > 1 {
+            all.sort();
+            all.dedup();
+        }
+        Ok(http::Cardinality::of(&all, status.oldest.zip(status.newest), wish))
+    }
+
+    fn report(&self) -> http::StorageReport {
+        let status = self.tsdb.status();
+        let sum = |sum: &Sum| http::PartsReport { parts: sum.parts, samples: sum.rows, bytes: sum.bytes };
+        let damages = status.recovered.damages.iter().cloned();
+        http::StorageReport {
+            read_only: status.read_only,
+            free_bytes: status.free_bytes,
+            series: status.series as u64,
+            head: (status.head_rows as u64, status.head_bytes as u64),
+            log: (status.log_segments as u64, status.log_bytes),
+            parts: sum(&Sum { parts: status.parts as u64, rows: status.part_rows, bytes: status.part_bytes }),
+            levels: LEVELS.iter().zip(&status.levels).map(|(name, own)| ((*name).to_owned(), sum(own))).collect(),
+            days: status.days.iter().map(|(day, own)| (day_text(*day), sum(own))).collect(),
+            damages: damages.chain(status.damages.iter().map(ToString::to_string)).collect(),
+        }
     }
 
     fn retention(&self) -> String {
@@ -26,19 +56,29 @@ impl http::StorageStatus for StorageSeam {
     }
 }
 
+/// A UTC day, counted from 1970-01-01, as `2026-11-22`.
+pub(crate) fn day_text(day: i64) -> String {
+    let seconds = day.saturating_mul(86_400);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("day {day}"), |at| at.strftime("%F").to_string())
+}
+
 /// What changes what is stored.
-pub(super) struct AdminSeam(pub(super) Arc<Tsdb>);
+pub(super) struct AdminSeam {
+    pub(super) tsdb: Arc<Tsdb>,
+    pub(super) clock: Clock,
+}
 
 impl http::Admin for AdminSeam {
     fn delete_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<(), StoreError> {
-        self.0.delete_series(matchers, range)
+        self.tsdb.delete_series(matchers, range)
     }
 
     fn clean_tombstones(&self) -> Result<(), StoreError> {
-        self.0.settle().map(|_| ())
+        self.tsdb.settle().map(|_| ())
     }
 
-    fn snapshot(&self, _skip_head: bool) -> Result<String, StoreError> {
-        Err(StoreError::NotReady("snapshots are not supported yet; stop Weir and copy its data directory".into()))
+    fn snapshot(&self, skip_head: bool) -> Result<String, StoreError> {
+        let make = |directory: &Path| Ok(Box::new(Rocks::open(directory)?) as Box<dyn KeyValue>);
+        self.tsdb.snapshot(self.clock.now(), skip_head, &make)
     }
 }

@@ -43,6 +43,10 @@ pub(super) fn tsdb(config: &Config, hash_seed: u64, without_log: bool) -> tsdb::
     tsdb::Settings {
         data: config.data.clone(),
         retention: config.retention.0,
+        retention_bytes: config.retention_size.0 as u64,
+        merge_cpu_share: config.storage.merge_cpu_share,
+        free_bytes_min: config.storage.free_min.0 as u64,
+        reserve_bytes: config.storage.reserve.0 as u64,
         fsync: match config.storage.fsync {
             _ if without_log => tsdb::FsyncPolicy::Unlogged,
             Fsync::Always => tsdb::FsyncPolicy::Always,

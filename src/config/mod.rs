@@ -29,6 +29,8 @@ pub struct Config {
     pub data: PathBuf,
     /// How long samples are kept.
     pub retention: Length,
+    /// What samples may take on disk; beyond it the oldest go. 0: as much as there is.
+    pub retention_size: Bytes,
     /// What is logged, and how.
     pub log: Log,
     /// How HA replicas are told apart.
@@ -109,6 +111,12 @@ pub struct Storage {
     pub series_per_metric_max: usize,
     /// Most new series in a second, and ten times as many at once after a quiet time; more are refused. 0: no limit.
     pub new_series_per_second_max: usize,
+    /// How much of one CPU merges may take.
+    pub merge_cpu_share: f64,
+    /// Below so much free room on the disk (or a tenth of the disk) writes are refused.
+    pub free_min: Bytes,
+    /// Room held back for the catalogue (at most a twentieth of the disk).
+    pub reserve: Bytes,
 }
 
 /// When the log is flushed to disk.
@@ -181,6 +189,7 @@ impl Default for Config {
             listen: SocketAddr::from(([0, 0, 0, 0], 8488)),
             data: PathBuf::from("./weir-data"),
             retention: Length::days(90),
+            retention_size: Bytes(0),
             log: Log::default(),
             ha: Ha::default(),
             write: Write::default(),
@@ -228,6 +237,9 @@ impl Default for Storage {
             series_max: 10_000_000,
             series_per_metric_max: 1_000_000,
             new_series_per_second_max: 0,
+            merge_cpu_share: 0.5,
+            free_min: Bytes::mib(256),
+            reserve: Bytes::mib(64),
         }
     }
 }
@@ -265,6 +277,11 @@ impl Config {
             }
         };
         need(self.retention >= Length::hours(1), "retention", "retention must be at least 1h: a part covers that much");
+        need(
+            self.storage.merge_cpu_share > 0.0 && self.storage.merge_cpu_share <= 1.0,
+            "storage.merge_cpu_share",
+            "storage.merge_cpu_share must be above 0 and at most 1: it is a share of one CPU",
+        );
         need(
             self.write.body_max <= self.write.decoded_max,
             "write.decoded_max",

@@ -26,6 +26,7 @@ mod query;
 mod series;
 mod rules;
 mod status;
+pub mod storage;
 mod write;
 mod federate;
 mod admin;
@@ -50,8 +51,9 @@ pub use early::until_ready;
 pub use metrics::Metrics;
 pub use readiness::{Phase, Readiness};
 pub use serve::{ListenSettings, listen};
-pub use services::{Admin, BuildInfo, Cardinality, ConfigStatus, Queries, Services, Settings, StorageStatus, Writer};
+pub use services::{Admin, BuildInfo, ConfigStatus, Queries, Services, Settings, StorageStatus, Writer};
 pub use status::PROMETHEUS_VERSION;
+pub use storage::{Cardinality, CardinalityWish, PartsReport, StorageReport};
 
 use gate::Gate;
 use json::Json;
@@ -111,7 +113,8 @@ pub fn router(services: Services, settings: Settings) -> Router {
         .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
         .route("/api/v1/status/flags", get(status::flags))
         .route("/api/v1/status/config", get(status::config))
-        .route("/api/v1/status/tsdb", get(status::storage))
+        .route("/api/v1/status/tsdb", get(storage::cardinality))
+        .route("/api/v1/status/storage", get(storage::report))
         .route("/api/v1/status/walreplay", get(status::replay))
         .route("/api/v1/admin/tsdb/delete_series", change(admin::delete_series))
         .route("/api/v1/admin/tsdb/clean_tombstones", change(admin::clean_tombstones))

@@ -29,6 +29,11 @@ pub(super) async fn ready(State(http): State<Arc<Http>>, params: Params) -> Resp
     }
     let mut text = "Weir is ready.\n".to_owned();
     if verbose {
+        let storage = http.services.storage.report();
+        match storage.read_only {
+            Some(why) => text.push_str(&format!("storage: takes no writes: {why}\n")),
+            None => text.push_str(&format!("storage: takes writes, {} bytes free\n", storage.free_bytes)),
+        }
         let places = |gate: &super::gate::Gate| gate.running_places_left();
         text.push_str(&format!(
             "version: {}\nqueries: {} of {} places free\nwrites: {} of {} places free\nrule groups: {}\n",

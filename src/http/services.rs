@@ -7,12 +7,13 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 
 use crate::ingest::{Ingest, IngestError, WriteRequest, Written};
-use crate::model::{Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::model::{Matcher, Span, StepGrid, TimeRange, Timestamp};
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::RuleStatus;
 use crate::store::{SampleSource, StoreError};
 
 use super::readiness::Readiness;
+use super::storage::{Cardinality, CardinalityWish, StorageReport};
 
 /// Everything a handler may ask. Built by `app`.
 pub struct Services {
@@ -156,73 +157,19 @@ impl Writer for Ingest {
     }
 }
 
-/// What storage says of itself, for `/api/v1/status/tsdb`.
+/// What storage says of itself, for `/api/v1/status/tsdb` and `/api/v1/status/storage`.
 pub trait StorageStatus: Send + Sync {
-    /// Counts, with at most `limit` entries in each list. Blocks.
+    /// Counts series. Blocks.
     ///
     /// # Errors
-    /// Where the catalogue cannot be read.
-    fn cardinality(&self, limit: usize) -> Result<Cardinality, StoreError>;
+    /// Where the index cannot be read.
+    fn cardinality(&self, wish: &CardinalityWish) -> Result<Cardinality, StoreError>;
+
+    /// What lies on disk, and how well it is.
+    fn report(&self) -> StorageReport;
 
     /// How long samples are kept, as text: `90d`.
     fn retention(&self) -> String;
-}
-
-/// Where the series come from. (Prometheus: `tsdb.Stats`.)
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cardinality {
-    /// Series in the head.
-    pub series: u64,
-    /// Distinct label pairs.
-    pub label_pairs: u64,
-    /// Chunks in the head.
-    pub chunks: u64,
-    /// The first and last sample's time in the head, if there are any.
-    pub range: Option<TimeRange>,
-    /// Metric names with most series.
-    pub series_by_metric: Vec<(String, u64)>,
-    /// Label names with most values.
-    pub values_by_label: Vec<(String, u64)>,
-    /// Label names whose values take most bytes.
-    pub bytes_by_label: Vec<(String, u64)>,
-    /// Label pairs, as `name=value`, with most series.
-    pub series_by_pair: Vec<(String, u64)>,
-}
-
-impl Cardinality {
-    /// Counts labels; `span` is the time of the oldest and the newest sample.
-    pub fn of(series: &[Labels], span: Option<(Timestamp, Timestamp)>, limit: usize) -> Self {
-        let (mut metrics, mut pairs) = (BTreeMap::new(), BTreeMap::new());
-        for labels in series {
-            *metrics.entry(labels.metric_name().unwrap_or("")).or_insert(0) += 1;
-            for pair in labels {
-                *pairs.entry(pair).or_insert(0) += 1;
-            }
-        }
-        let (mut values, mut bytes) = (BTreeMap::new(), BTreeMap::new());
-        for (name, value) in pairs.keys() {
-            *values.entry(*name).or_insert(0) += 1;
-            *bytes.entry(*name).or_insert(0) += value.len() as u64;
-        }
-        Cardinality {
-            series: series.len() as u64,
-            label_pairs: pairs.len() as u64,
-            chunks: 0,
-            range: span.and_then(|(oldest, newest)| TimeRange::new(oldest, newest)),
-            series_by_metric: most(metrics.into_iter().map(|(name, count)| (name.to_owned(), count)), limit),
-            values_by_label: most(values.into_iter().map(|(name, count)| (name.to_owned(), count)), limit),
-            bytes_by_label: most(bytes.into_iter().map(|(name, count)| (name.to_owned(), count)), limit),
-            series_by_pair: most(pairs.iter().map(|((name, value), count)| (format!("{name}={value}"), *count)), limit),
-        }
-    }
-}
-
-/// The `limit` entries with the highest counts, highest first, then by name.
-fn most(counts: impl Iterator<Item = (String, u64)>, limit: usize) -> Vec<(String, u64)> {
-    let mut counts: Vec<_> = counts.collect();
-    counts.sort_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
-    counts.truncate(limit);
-    counts
 }
 
 /// What changes or copies what is stored.

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::model::Timestamp;
-
-use super::error::ApiError;
 use super::json::Json;
-use super::params::{Params, rfc3339};
+use super::params::rfc3339;
 use super::readiness::Phase;
 use super::services::BuildInfo;
 use super::{Http, answer};
@@ -43,6 +40,7 @@ pub(super) fn write_build(json: &mut Json, build: &BuildInfo) {
 pub(super) async fn runtime_info(State(http): State<Arc<Http>>) -> Response {
     let config = (http.services.config)();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let damages = http.services.storage.report().damages.len();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     answer(|json| {
         json.raw("{\"startTime\":").string(&rfc3339(http.services.started_at));
@@ -50,7 +48,8 @@ pub(super) async fn runtime_info(State(http): State<Arc<Http>>) -> Response {
         json.raw(",\"serverTime\":").string(&rfc3339(http.now()));
         json.raw(",\"reloadConfigSuccess\":").raw(if config.last_reload_worked { "true" } else { "false" });
         json.raw(",\"lastConfigTime\":").string(&rfc3339(config.loaded_at));
-        json.raw(",\"corruptionCount\":0,\"goroutineCount\":0,\"GOMAXPROCS\":").integer(threads);
+        json.raw(",\"corruptionCount\":").integer(damages);
+        json.raw(",\"goroutineCount\":0,\"GOMAXPROCS\":").integer(threads);
         json.raw(",\"GOMEMLIMIT\":0,\"GOGC\":\"\",\"GODEBUG\":\"\",\"storageRetention\":");
         json.string(&http.services.storage.retention()).raw("}");
     })
@@ -70,40 +69,6 @@ pub(super) async fn config(State(http): State<Arc<Http>>) -> Response {
     answer(|json| {
         json.raw("{\"yaml\":").string(&(http.services.config)().yaml).raw("}");
     })
-}
-
-/// Entries in each list of the storage status. (Prometheus: 10, at most 10,000.)
-const LISTED: i64 = 10;
-const LISTED_MAX: i64 = 10_000;
-
-/// `/api/v1/status/tsdb`
-pub(super) async fn storage(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
-    let limit = match params.number("limit") {
-        Ok(None) => LISTED,
-        Ok(Some(limit @ 1..)) => limit.min(LISTED_MAX),
-        _ => return Err(ApiError::bad_data("limit must be a positive number")),
-    };
-    let limit = usize::try_from(limit).expect("between 1 and the maximum");
-    let storage = Arc::clone(&http.services.storage);
-    let counts = http.lookups.run(move || storage.cardinality(limit)).await??;
-    // Prometheus' head without samples: from the end of time to its beginning.
-    let (first, last) = counts.range.map_or((Timestamp::MAX, Timestamp::MIN), |range| (range.start(), range.end()));
-    Ok(answer(|json| {
-        json.raw("{\"headStats\":{\"numSeries\":").integer(counts.series);
-        json.raw(",\"numLabelPairs\":").integer(counts.label_pairs).raw(",\"chunkCount\":").integer(counts.chunks);
-        json.raw(",\"minTime\":").integer(first.as_millis()).raw(",\"maxTime\":").integer(last.as_millis()).raw("}");
-        for (name, list) in [
-            (",\"seriesCountByMetricName\":", &counts.series_by_metric),
-            (",\"labelValueCountByLabelName\":", &counts.values_by_label),
-            (",\"memoryInBytesByLabelName\":", &counts.bytes_by_label),
-            (",\"seriesCountByLabelValuePair\":", &counts.series_by_pair),
-        ] {
-            json.raw(name).array(list.iter().take(limit), |json, (name, count)| {
-                json.raw("{\"name\":").string(name).raw(",\"value\":").integer(*count).raw("}");
-            });
-        }
-        json.raw("}");
-    }))
 }
 
 /// `/api/v1/status/walreplay`: the one API answer that is given while recovering.

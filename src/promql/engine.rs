@@ -175,10 +175,12 @@ impl Engine {
             interrupt: options.interrupt.clone(),
             meter: Meter::new(settings.samples_max, grid.len()),
             annotations: Mutex::new(Annotations::default()),
+            told: Vec::new(),
             fetched: Vec::new(),
         };
         query.fetch(&plan.fetches)?;
         let outcome = exec::run(&query, &plan, grid)?;
+        query.note_storage();
         let value = if instant { at_instant(outcome, grid.start()) } else { over_range(outcome, grid) };
         let annotations = query.annotations.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (warnings, infos) = annotations.render(text);

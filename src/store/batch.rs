@@ -31,6 +31,7 @@ pub trait SampleSink: Send + Sync {
 }
 
 /// Series with their samples, as one request brought them.
+#[derive(Clone)]
 pub struct SeriesBatch<'a> {
     /// When the request arrived, by our clock: what retention and "too far ahead" are counted from.
     pub received_at: Timestamp,

@@ -3,7 +3,7 @@
 //! The store answers with what it keeps inside a time range, and nothing else: lookback, offset, step and the
 //! meaning of stale markers belong to PromQL. HA lanes are merged before anything leaves, unless asked otherwise.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::{Column, Labels, Matcher, Span, TimeRange, Timestamp};
 
@@ -80,8 +80,30 @@ pub trait DeleteSeries: Send + Sync {
 pub struct SeriesSet {
     /// The series.
     pub series: Vec<SelectedSeries>,
-    /// What the reader should know, e.g. that a damaged block was left out.
-    pub warnings: Vec<String>,
+    /// What the reader should know, e.g. that a damaged block was left out. More may come while samples are read.
+    pub warnings: Warnings,
+}
+
+/// Sentences about an answer. Clones share them: who reads samples adds, and who gives the answer looks at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    /// Most sentences of one answer; a disk that fails as a whole would say thousands.
+    pub const COUNT_MAX: usize = 20;
+
+    /// Adds a sentence, unless it is known or there are too many.
+    pub fn add(&self, text: String) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < Self::COUNT_MAX && !known.contains(&text) {
+            known.push(text);
+        }
+    }
+
+    /// All so far.
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// One selected series; its samples are read when asked for.
@@ -95,7 +117,8 @@ pub struct SelectedSeries {
 
 /// Reads the samples of one selected series.
 pub trait ReadSamples: Send + Sync {
-    /// Replaces the content of `into` by the samples inside the selected range.
+    /// Replaces the content of `into` by the samples inside the selected range. What is damaged is left out, with a
+    /// sentence among the [`SeriesSet`]'s warnings.
     ///
     /// # Errors
     /// Where a block cannot be read.

@@ -8,79 +8,125 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 /// The disk, as the writers of log and parts see it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
-    /// How many more operations succeed; `None`: all. Only tests set it.
-    left: Option<Arc<AtomicI64>>,
+    /// `None`: the system's word counts.
+    faults: Option<Arc<dyn Faults>>,
+}
+
+/// What tests put between the store and its disk.
+pub(crate) trait Faults: std::fmt::Debug + Send + Sync {
+    /// Lets an operation happen, or fails it.
+    fn before(&self, operation: &Operation<'_>) -> io::Result<()>;
+
+    /// It has happened.
+    fn after(&self, _operation: &Operation<'_>) {}
+
+    /// What the disk pretends to have; `None`: the truth.
+    fn space(&self) -> Option<io::Result<Space>> {
+        None
+    }
+}
+
+/// What is done to the disk.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only what tests put there looks at it"))]
+pub(crate) enum Operation<'a> {
+    Create(&'a Path),
+    Write,
+    Sync(&'a File),
+    Rename(&'a Path, &'a Path),
+    Link(&'a Path),
+    Remove(&'a Path),
+    SyncDirectory(&'a Path),
+}
+
+/// Room on the disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// What this process may still take.
+    pub(crate) free: u64,
+    pub(crate) total: u64,
 }
 
 impl Disk {
-    /// A disk whose operations all fail after the first `operations`, as if the machine had stopped there.
     #[cfg(test)]
-    pub(crate) fn failing_after(operations: i64) -> Self {
-        Disk { left: Some(Arc::new(AtomicI64::new(operations))) }
+    pub(crate) fn with(faults: Arc<dyn Faults>) -> Self {
+        Disk { faults: Some(faults) }
     }
 
-    /// Gives a failing disk that many more operations.
-    #[cfg(test)]
-    pub(crate) fn allow(&self, operations: i64) {
-        if let Some(left) = &self.left {
-            left.store(operations, Ordering::SeqCst);
-        }
-    }
-
-    fn step(&self) -> io::Result<()> {
-        match &self.left {
-            Some(left) if left.fetch_sub(1, Ordering::SeqCst) <= 0 => Err(io::Error::other("injected failure")),
-            _ => Ok(()),
-        }
+    fn step<T>(&self, operation: Operation<'_>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let Some(faults) = &self.faults else { return act() };
+        faults.before(&operation)?;
+        let done = act()?;
+        faults.after(&operation);
+        Ok(done)
     }
 
     /// A new file; one of that name must not be there.
     pub(crate) fn create_new(&self, path: &Path) -> io::Result<File> {
-        self.step()?;
-        OpenOptions::new().write(true).create_new(true).open(path)
+        self.step(Operation::Create(path), || OpenOptions::new().write(true).create_new(true).open(path))
     }
 
     /// A new file in place of one that may be there.
     pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
-        self.step()?;
-        OpenOptions::new().write(true).create(true).truncate(true).open(path)
+        self.step(Operation::Create(path), || OpenOptions::new().write(true).create(true).truncate(true).open(path))
+    }
+
+    /// A new file of that size that takes its room at once, where the file system can do that.
+    pub(crate) fn allocate(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let file = self.create(path)?;
+        Ok(fallocate(&file, FallocateFlags::empty(), 0, bytes)?)
     }
 
     pub(crate) fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        if let Err(injected) = self.step() {
+        let Some(faults) = &self.faults else { return file.write_all(bytes) };
+        if let Err(injected) = faults.before(&Operation::Write) {
             // A torn write: half of the bytes arrive.
             file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(injected);
         }
-        file.write_all(bytes)
+        file.write_all(bytes)?;
+        faults.after(&Operation::Write);
+        Ok(())
     }
 
     pub(crate) fn sync(&self, file: &File) -> io::Result<()> {
-        self.step()?;
-        file.sync_data()
+        self.step(Operation::Sync(file), || file.sync_data())
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step()?;
-        fs::rename(from, to)
+        self.step(Operation::Rename(from, to), || fs::rename(from, to))
+    }
+
+    /// A second name for a file.
+    pub(crate) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(Operation::Link(to), || fs::hard_link(from, to))
     }
 
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step()?;
-        match fs::remove_file(path) {
+        self.step(Operation::Remove(path), || match fs::remove_file(path) {
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
-        }
+        })
     }
 
     /// Makes creations, renames and removals inside `directory` durable.
     pub(crate) fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        self.step()?;
-        File::open(directory)?.sync_all()
+        self.step(Operation::SyncDirectory(directory), || File::open(directory)?.sync_all())
+    }
+
+    /// How much room there is where `path` lies.
+    pub(crate) fn space(&self, path: &Path) -> io::Result<Space> {
+        if let Some(pretended) = self.faults.as_ref().and_then(|faults| faults.space()) {
+            return pretended;
+        }
+        let found = statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
     }
 }

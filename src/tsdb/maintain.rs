@@ -4,29 +4,33 @@
 //! named; one catalogue batch that names them, raises the log floor and catalogues new series; the view swapped; and
 //! only then old segments removed. A crash between any two steps leaves either the old state or the new one, and some
 //! files that the next start removes.
+//!
+//! A merge goes on meanwhile, on another thread. The two share three things: numbers of parts, given out one by one
+//! ([`numbers`](super::numbers)); the manifest, where the batch of each names only its own parts, one batch at a time;
+//! and the view, which each changes by what it did and no more. So either may end first, or fail, or be cut short.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::model::{Column, Lane, Matcher, Span, TimeRange, Timestamp};
+use crate::model::{Column, Lane, Span, TimeRange, Timestamp};
 use crate::store::StoreError;
 
 use super::catalogue::{Change, Durability, keys};
 use super::head::{Frozen, Lanes};
 use super::log::segment;
+use super::merge::Merging;
+use super::pace::{Pace, Unpaced};
 use super::part::{self, Level, Part, PartWriter};
 use super::resolve::catalogued::Catalogued;
 use super::rows;
 use super::settings::FsyncPolicy;
-use super::status::{Maintained, Status};
-use super::store::{Deletion, Store, View, Work};
+use super::status::Maintained;
+use super::store::{Spilling, Store};
 
 /// Rows of one chunk in a part from the head.
 pub(super) const SPILL_CHUNK_ROWS: usize = 480;
-/// Rounds to let pass after a failed merge: it reads and writes much, and its cause seldom goes within seconds.
-const ROUNDS_AFTER_FAILED_MERGE: u32 = 60;
 /// Idle series that leave memory while appends wait.
 const FORGOTTEN_AT_ONCE: usize = 4096;
 
@@ -37,50 +41,62 @@ pub(super) fn day_range(day: i64) -> TimeRange {
 }
 
 impl Store {
-    /// One round of maintenance.
-    pub(super) fn maintain(&self, now: Timestamp) -> Result<Maintained, StoreError> {
-        let mut work = self.work.lock();
+    /// One round of all but merging.
+    pub(super) fn tend(&self, now: Timestamp) -> Result<Maintained, StoreError> {
+        let mut spilling = self.spilling.lock();
         let mut done = Maintained::default();
         if self.closed.load(Ordering::SeqCst) {
             return Ok(done);
         }
+        self.look_at_disk();
         let synced = self.sync_log_if_due(now);
         let named = self.catalogue_new_series();
         let exemplars = self.save_exemplars();
         let due = self.view.load().frozen.is_some() || self.is_spill_due(now);
-        let spilled = if due { self.spill(&mut work) } else { Ok((0, 0)) };
+        let spilled = if due { self.spill(&mut spilling) } else { Ok((0, 0)) };
         // Whatever has failed so far: where the disk is full, only retention makes room.
         let retired = self.retire(now);
+        self.show();
         synced?;
         named?;
         exemplars?;
         (done.spilled, done.forgotten) = spilled?;
         done.retired = retired?;
-        if work.rounds_without_merge > 0 {
-            work.rounds_without_merge -= 1;
-        } else {
-            let merged = self.merge_one(&mut work, now);
-            done.merged = merged.inspect_err(|_| work.rounds_without_merge = ROUNDS_AFTER_FAILED_MERGE)?;
-        }
-        self.show(done);
         Ok(done)
+    }
+
+    /// Merges what is most urgent, if anything is; tells how many parts went into it.
+    pub(super) fn merge(&self, now: Timestamp, pace: &dyn Pace) -> Result<usize, StoreError> {
+        self.merge_if_open(&mut self.merging.lock(), now, pace)
+    }
+
+    fn merge_if_open(&self, merging: &mut Merging, now: Timestamp, pace: &dyn Pace) -> Result<usize, StoreError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Ok(0);
+        }
+        let merged = self.merge_one(merging, now, pace)?;
+        self.metrics.merged.inc_by(merged as u64);
+        self.show();
+        Ok(merged)
     }
 
     /// Spills the head, then merges and seals every day as if it were over.
     pub(super) fn settle(&self) -> Result<Maintained, StoreError> {
-        let mut work = self.work.lock();
         let mut done = Maintained::default();
         if self.closed.load(Ordering::SeqCst) {
             return Ok(done);
         }
-        (done.spilled, done.forgotten) = self.spill(&mut work)?;
+        self.takes_writes()?;
+        (done.spilled, done.forgotten) = self.spill(&mut self.spilling.lock())?;
+        self.hurried.fetch_add(1, Ordering::Relaxed);
+        let mut merging = self.merging.lock();
+        self.hurried.fetch_sub(1, Ordering::Relaxed);
         loop {
-            match self.merge_one(&mut work, Timestamp::MAX)? {
+            match self.merge_if_open(&mut merging, Timestamp::MAX, &Unpaced)? {
                 0 => break,
                 merged => done.merged += merged,
             }
         }
-        self.show(done);
         Ok(done)
     }
 
@@ -118,77 +134,99 @@ impl Store {
     }
 
     fn is_spill_due(&self, now: Timestamp) -> bool {
-        let since = Timestamp::from_millis(self.head_since.load(Ordering::Relaxed));
-        self.head.rows() > 0
-            && (now - since >= self.settings.spill_age
-                || self.head.bytes() >= self.settings.head_bytes_budget
-                || self.log.is_doubtful())
+        if self.head.rows() == 0 {
+            return false;
+        }
+        // Where the clock was set back, age is counted from now on.
+        let since = self.head_since.fetch_min(now.as_millis(), Ordering::Relaxed).min(now.as_millis());
+        let since = Timestamp::from_millis(since);
+        now - since >= self.settings.spill_age
+            || self.head.bytes() >= self.settings.head_bytes_budget
+            || self.log.is_doubtful()
     }
 
     /// Moves the head into parts; tells how many, and how many idle series left memory.
-    pub(super) fn spill(&self, work: &mut Work) -> Result<(usize, usize), StoreError> {
+    pub(super) fn spill(&self, spilling: &mut Spilling) -> Result<(usize, usize), StoreError> {
         let mut forgotten = 0;
         if self.view.load().frozen.is_none() {
-            forgotten = self.freeze(work);
+            forgotten = self.freeze(spilling);
         }
         let view = self.view.load_full();
         let Some(frozen) = &view.frozen else { return Ok((0, 0)) };
         // Parts that were written and could not be named are named now, not written again.
-        let parts = match work.unnamed_spill.take() {
+        let parts = match spilling.unnamed.take() {
             Some(parts) => parts,
-            None => self.write_frozen(work, frozen)?,
+            None => self.write_frozen(frozen)?,
         };
-        let named = match self.commit_spill(work, &parts) {
+        let numbers: Vec<u64> = parts.iter().map(Part::number).collect();
+        let manifest = self.manifest.lock();
+        let named = match self.commit_spill(spilling, &numbers) {
             Ok(named) => named,
             Err(error) => {
                 // A failed write says nothing about what a restart will find: the manifest may name these parts, and the
                 // log may be superfluous. They stay until a write succeeds.
-                work.unnamed_spill = Some(parts);
+                spilling.unnamed = Some(parts);
                 return Err(error);
             }
         };
-        let spilled = parts.len();
+        let parts: Vec<Arc<Part>> = parts.into_iter().map(Arc::new).collect();
         self.change_view(|view| {
-            view.parts.extend(parts.into_iter().map(Arc::new));
+            view.parts.extend(parts.iter().cloned());
             view.frozen = None;
         });
+        self.numbers.close(&numbers);
+        drop(manifest);
         self.resolver.catalogued(&named);
-        for number in work.log_floor..work.frozen_floor {
+        for number in spilling.log_floor..spilling.frozen_floor {
             self.disk.remove(&segment::path(&self.log_directory(), number)).map_err(StoreError::io("remove log"))?;
         }
-        work.log_floor = work.frozen_floor;
-        self.metrics.spilled.inc_by(spilled as u64);
-        Ok((spilled, forgotten))
+        spilling.log_floor = spilling.frozen_floor;
+        self.metrics.spilled.inc_by(parts.len() as u64);
+        self.metrics.spilled_rows.inc_by(parts.iter().map(|part| part.meta().rows).sum());
+        self.metrics.spilled_bytes.inc_by(parts.iter().map(|part| part.bytes()).sum());
+        Ok((parts.len(), forgotten))
+    }
+
+    /// Moves everything that was inserted before this call into parts.
+    pub(super) fn spill_all(&self, spilling: &mut Spilling) -> Result<(), StoreError> {
+        let was_frozen = self.view.load().frozen.is_some();
+        self.spill(spilling)?;
+        if was_frozen {
+            // That was what an earlier attempt had left.
+            self.spill(spilling)?;
+        }
+        Ok(())
     }
 
     /// Writes a part for each day of the frozen head. Nobody has heard of them when this returns.
-    fn write_frozen(&self, work: &mut Work, frozen: &Frozen) -> Result<Vec<Part>, StoreError> {
-        let mut parts = Vec::new();
+    fn write_frozen(&self, frozen: &Frozen) -> Result<Vec<Part>, StoreError> {
+        let (mut parts, mut numbers) = (Vec::new(), Vec::new());
         let mut write = || -> Result<(), StoreError> {
             for (day, ids) in days_of(frozen) {
-                parts.extend(self.write_day(work, frozen, day, &ids)?);
+                numbers.push(self.numbers.take());
+                parts.extend(self.write_day(numbers[numbers.len() - 1], frozen, day, &ids)?);
             }
             Ok(())
         };
-        if let Err(error) = write() {
-            // The rows stay frozen and are written again next time; leftover files would only take room.
-            self.remove_attempt(work.next_part - 1);
-            parts.iter().for_each(|part| drop(self.disk.remove(part.path())));
-            return Err(error);
-        }
-        Ok(parts)
+        let written = write();
+        let empty = |number: &u64| written.is_err() || !parts.iter().any(|part: &Part| part.number() == *number);
+        let given_up: Vec<u64> = numbers.iter().copied().filter(empty).collect();
+        // After a failure the rows stay frozen and are written again next time; leftover files would only take room.
+        given_up.iter().for_each(|number| self.remove_attempt(*number));
+        self.numbers.close(&given_up);
+        written.map(|()| parts)
     }
 
     /// Cuts the log and takes the head's rows aside. Appends wait for this moment, reads do not.
-    fn freeze(&self, work: &mut Work) -> usize {
+    fn freeze(&self, spilling: &mut Spilling) -> usize {
         let no_append = self.gate.write();
-        work.frozen_floor = self.log.cut();
+        spilling.frozen_floor = self.log.cut();
         self.head_since.store(i64::MAX, Ordering::Relaxed);
         let mut frozen = None;
         self.head.freeze(|rows| {
             let rows = Arc::new(rows);
             frozen = Some(rows.clone());
-            self.change_view(|view| view.frozen = Some(rows));
+            self.change_view(|view| view.frozen = Some(rows.clone()));
         });
         drop(no_append);
         self.forget_idle(&frozen.expect("freeze publishes once"))
@@ -211,9 +249,7 @@ impl Store {
     }
 
     /// One part with the rows of one day.
-    fn write_day(&self, work: &mut Work, frozen: &Frozen, day: i64, ids: &[u32]) -> Result<Option<Part>, StoreError> {
-        let number = work.next_part;
-        work.next_part += 1;
+    fn write_day(&self, number: u64, frozen: &Frozen, day: i64, ids: &[u32]) -> Result<Option<Part>, StoreError> {
         let mut ids = ids.to_vec();
         self.resolver.sort_by_labels(&mut ids);
         let groups = self.resolver.registry.read().groups.all().to_vec();
@@ -227,10 +263,12 @@ impl Store {
         part.finish(&groups)?.map(|path| self.open_own(&path)).transpose()
     }
 
-    /// Removes what is left of a part that could not be finished.
+    /// Removes what is left of a part that could not be finished, and that no manifest can name.
     pub(super) fn remove_attempt(&self, number: u64) {
         // Best effort: the next start removes it all the same.
-        drop(self.disk.remove(&part::temporary_path(&self.parts_directory(), number)));
+        let directory = self.parts_directory();
+        drop(self.disk.remove(&part::temporary_path(&directory, number)));
+        drop(self.disk.remove(&part::path(&directory, number)));
     }
 
     /// Opens a part that was just written.
@@ -246,45 +284,13 @@ impl Store {
     }
 
     /// The one step that makes the written parts count and their log superfluous. Tells what is catalogued with it.
-    fn commit_spill(&self, work: &Work, parts: &[Part]) -> Result<Catalogued, StoreError> {
+    fn commit_spill(&self, spilling: &Spilling, parts: &[u64]) -> Result<Catalogued, StoreError> {
         let (named, mut changes) = self.resolver.catalogue_names(&*self.catalogue)?;
-        changes.push(Change::Put(keys::NEXT_PART.to_vec(), keys::encode_number(work.next_part)));
-        changes.push(Change::Put(keys::LOG_FLOOR.to_vec(), keys::encode_number(work.frozen_floor)));
-        changes.extend(parts.iter().map(|part| Change::Put(keys::numbered(keys::PARTS, part.number()), Vec::new())));
+        changes.extend(self.numbers.rows(parts));
+        changes.push(Change::Put(keys::LOG_FLOOR.to_vec(), keys::encode_number(spilling.frozen_floor)));
+        changes.extend(parts.iter().map(|number| Change::Put(keys::numbered(keys::PARTS, *number), Vec::new())));
         self.catalogue.write(&changes, Durability::Synced)?;
         Ok(named)
-    }
-
-    /// Deletes by spilling the head and remembering which rows of which parts are meant: later rows are not.
-    pub(super) fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<(), StoreError> {
-        let mut work = self.work.lock();
-        self.spill(&mut work)?;
-        if self.head.rows() > 0 {
-            self.spill(&mut work)?;
-        }
-        let view = self.view.load_full();
-        let mut ids = roaring::RoaringBitmap::new();
-        for part in view.parts.iter().filter(|part| part.range().overlaps(range)) {
-            let found = part.find(&super::index::evaluate(&**part, matchers)?)?;
-            ids.extend(found.into_iter().map(|(series, _)| series.id));
-        }
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let deletion = Deletion { number: work.next_deletion, last_part: work.next_part.saturating_sub(1), ids, range };
-        let row = Change::Put(keys::numbered(keys::DELETIONS, deletion.number), deletion.encode());
-        self.catalogue.write(&[row], Durability::Synced)?;
-        work.next_deletion += 1;
-        self.change_view(|view| Arc::make_mut(&mut view.deletions).push(deletion));
-        Ok(())
-    }
-
-    /// Replaces the view. Only one thread at a time does this: the one that holds `work`.
-    pub(super) fn change_view(&self, change: impl FnOnce(&mut View)) {
-        let mut view = View::clone(&self.view.load());
-        change(&mut view);
-        view.parts.sort_by_key(|part| part.number());
-        self.view.store(Arc::new(view));
     }
 
     pub(super) fn log_directory(&self) -> PathBuf {
@@ -293,45 +299,6 @@ impl Store {
 
     pub(super) fn parts_directory(&self) -> PathBuf {
         self.settings.data.join("parts")
-    }
-
-    pub(super) fn status(&self) -> Status {
-        let view = self.view.load();
-        let segments = segment::list(&self.log_directory()).unwrap_or_default();
-        let sizes = segments.iter().filter_map(|number| segment::path(&self.log_directory(), *number).metadata().ok());
-        Status {
-            series: self.resolver.registry.read().len(),
-            aliases: self.resolver.alias_count(),
-            names_bytes: self.resolver.heap_bytes(),
-            offenders: self.resolver.offenders(),
-            head_rows: self.head.rows() + view.frozen.as_ref().map_or(0, |frozen| frozen.rows()),
-            head_bytes: self.head.bytes(),
-            parts: view.parts.len(),
-            part_rows: view.parts.iter().map(|part| part.meta().rows).sum(),
-            part_bytes: view.parts.iter().map(|part| part.bytes()).sum(),
-            log_segments: segments.len(),
-            log_bytes: sizes.map(|file| file.len()).sum(),
-            oldest: view.parts.iter().map(|part| part.range().start()).min(),
-            newest: self.newest(&view),
-            recovered: self.recovered.clone(),
-        }
-    }
-
-    /// The newest sample ever seen, as far as known.
-    pub(super) fn newest(&self, view: &View) -> Option<Timestamp> {
-        view.parts.iter().map(|part| part.range().end()).chain(self.head.newest()).max()
-    }
-
-    fn show(&self, done: Maintained) {
-        let status = self.status();
-        self.metrics.merged.inc_by(done.merged as u64);
-        self.metrics.retired.inc_by(done.retired as u64);
-        self.metrics.series.set(status.series as u64);
-        self.metrics.names_bytes.set(status.names_bytes as u64);
-        self.metrics.head_bytes.set(status.head_bytes as u64);
-        self.metrics.parts.set(status.parts as u64);
-        self.metrics.part_bytes.set(status.part_bytes);
-        self.metrics.log_bytes.set(status.log_bytes);
     }
 }
 

@@ -2,9 +2,18 @@
 
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+/// Which parts a value is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LevelLabel {
+    /// `spilled`, `merged` or `sealed`.
+    pub level: &'static str,
+}
 
 /// Counters and gauges of storage; clones count together.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +32,10 @@ pub struct Metrics {
     pub spilled: Counter,
     /// Parts merged away.
     pub merged: Counter,
-    /// Parts dropped by retention.
+    /// Parts dropped by retention since they are too old.
     pub retired: Counter,
+    /// Parts dropped by retention since the disk's share is used up.
+    pub retired_by_size: Counter,
     /// Damaged stretches found in log or parts.
     pub damages: Counter,
     /// Series in memory.
@@ -39,6 +50,38 @@ pub struct Metrics {
     pub part_bytes: Gauge<u64, AtomicU64>,
     /// Bytes of the log.
     pub log_bytes: Gauge<u64, AtomicU64>,
+    /// 1 while writes are refused or fail.
+    pub read_only: Gauge<u64, AtomicU64>,
+    /// Free bytes on the disk.
+    pub free_bytes: Gauge<u64, AtomicU64>,
+    /// Rows in the head.
+    pub head_rows: Gauge<u64, AtomicU64>,
+    /// Keys of senders that lead to series.
+    pub aliases: Gauge<u64, AtomicU64>,
+    /// Segments of the log.
+    pub log_segments: Gauge<u64, AtomicU64>,
+    /// Parts by level.
+    pub level_parts: Family<LevelLabel, Gauge<u64, AtomicU64>>,
+    /// Their bytes.
+    pub level_bytes: Family<LevelLabel, Gauge<u64, AtomicU64>>,
+    /// Their rows.
+    pub level_rows: Family<LevelLabel, Gauge<u64, AtomicU64>>,
+    /// CPU time of merges.
+    pub merge_cpu_seconds: Counter<f64, AtomicU64>,
+    /// Rows written by spills.
+    pub spilled_rows: Counter,
+    /// Bytes written by spills.
+    pub spilled_bytes: Counter,
+    /// Rows written by merges.
+    pub merged_rows: Counter,
+    /// Bytes written by merges.
+    pub merged_bytes: Counter,
+    /// Merges that failed or were overtaken.
+    pub merges_given_up: Counter,
+    /// Snapshots taken.
+    pub snapshots: Counter,
+    /// Samples replayed at start.
+    pub replayed: Counter,
 }
 
 impl Metrics {
@@ -53,7 +96,15 @@ impl Metrics {
             ("maintain_errors", "Rounds of maintenance that failed", &self.maintain_errors),
             ("parts_spilled", "Parts written from the head", &self.spilled),
             ("parts_merged", "Parts merged into others", &self.merged),
-            ("parts_retired", "Parts dropped by retention", &self.retired),
+            ("parts_retired", "Parts dropped by retention since they are too old", &self.retired),
+            ("parts_retired_by_size", "Parts dropped by retention for their size", &self.retired_by_size),
+            ("spilled_rows", "Rows written to parts from the head", &self.spilled_rows),
+            ("spilled_bytes", "Bytes of those parts", &self.spilled_bytes),
+            ("merged_rows", "Rows written to merged parts", &self.merged_rows),
+            ("merged_bytes", "Bytes of those parts", &self.merged_bytes),
+            ("merges_given_up", "Merges that failed, were stopped or overtaken by retention", &self.merges_given_up),
+            ("snapshots", "Snapshots taken", &self.snapshots),
+            ("samples_replayed", "Samples read from the log at start", &self.replayed),
             ("damages", "Damaged stretches found in log or parts", &self.damages),
         ];
         for (name, help, counter) in counters {
@@ -66,9 +117,24 @@ impl Metrics {
             ("parts", "Parts of the manifest", &self.parts),
             ("parts_bytes", "Size of all parts on disk", &self.part_bytes),
             ("log_bytes", "Size of the log on disk", &self.log_bytes),
+            ("read_only", "Whether writes are refused or fail for the disk's sake", &self.read_only),
+            ("head_rows", "Rows in the head, repeated ones included", &self.head_rows),
+            ("aliases", "Keys of senders that lead to series in memory", &self.aliases),
+            ("log_segments", "Segments of the log", &self.log_segments),
+            ("disk_free_bytes", "What is free on the disk that holds the data", &self.free_bytes),
         ];
         for (name, help, gauge) in gauges {
             tsdb.register(name, help, gauge.clone());
         }
+        let by_level = [
+            ("level_parts", "Parts by level", &self.level_parts),
+            ("level_bytes", "Size of parts on disk by level", &self.level_bytes),
+            ("level_rows", "Rows in parts by level", &self.level_rows),
+        ];
+        for (name, help, family) in by_level {
+            tsdb.register(name, help, family.clone());
+        }
+        let cpu = self.merge_cpu_seconds.clone();
+        tsdb.register("merge_cpu_seconds", "CPU time that merges have taken", cpu);
     }
 }

@@ -21,14 +21,19 @@
 pub mod settings;
 pub mod status;
 mod metrics;
+mod arrival;
 mod append;
 mod select;
 mod maintain;
 mod retention;
 mod merge;
 mod rewrite;
+pub mod pace;
+mod numbers;
 mod recover;
 mod replay;
+pub mod snapshot;
+pub mod stopped;
 mod store;
 mod resolve;
 mod log;
@@ -40,6 +45,8 @@ pub mod chunk;
 mod beside;
 mod rows;
 mod files;
+mod health;
+mod damages;
 mod bytes;
 #[cfg(test)]
 mod tests;
@@ -56,9 +63,11 @@ use crate::store::{
 use catalogue::{Change, Durability, KeyValue, keys};
 use store::Store;
 
+pub use damages::Damage;
 pub use metrics::Metrics;
+pub use pace::{Pace, Unpaced};
 pub use settings::{FsyncPolicy, Settings};
-pub use status::{Maintained, Progress, Recovered, Status};
+pub use status::{LEVELS, Maintained, Progress, Recovered, Status, Sum};
 
 /// An open store. Clones are handles to the same one.
 #[derive(Clone)]
@@ -84,13 +93,37 @@ impl Tsdb {
             .map(|store| Tsdb { store: Arc::new(store) })
     }
 
-    /// Spills, merges and retires what is due. To be called every few seconds, from a thread of its own; never in the
-    /// way of appends or reads but for the moment of a freeze.
+    /// Spills, retires and merges what is due, one after the other. For whoever has one thread for all of it: a merge may
+    /// take minutes, and the head is not spilled meanwhile. Who has two calls [`tend`](Self::tend) and
+    /// [`merge`](Self::merge).
     ///
     /// # Errors
     /// Where a part or the catalogue cannot be written. Nothing is lost by that; the next round tries again.
     pub fn maintain(&self, now: Timestamp) -> Result<Maintained, StoreError> {
-        let done = self.store.maintain(now);
+        let mut done = self.tend(now)?;
+        done.merged = self.merge(now, &Unpaced)?;
+        Ok(done)
+    }
+
+    /// Spills and retires what is due. To be called every second or so, from a thread of its own; never in the way of
+    /// appends or reads but for the moment of a freeze.
+    ///
+    /// # Errors
+    /// As [`maintain`](Self::maintain).
+    pub fn tend(&self, now: Timestamp) -> Result<Maintained, StoreError> {
+        self.count(self.store.tend(now))
+    }
+
+    /// Merges the parts that need it most, if any do, and tells how many they were. To be called every second or so,
+    /// from a thread of its own, whose CPU time `pace` knows.
+    ///
+    /// # Errors
+    /// As [`maintain`](Self::maintain). The day that failed is left alone for a while, other days are not.
+    pub fn merge(&self, now: Timestamp, pace: &dyn Pace) -> Result<usize, StoreError> {
+        self.count(self.store.merge(now, pace))
+    }
+
+    fn count<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         if done.is_err() {
             self.store.metrics.maintain_errors.inc();
         }
@@ -104,6 +137,21 @@ impl Tsdb {
     /// As [`maintain`](Self::maintain).
     pub fn settle(&self) -> Result<Maintained, StoreError> {
         self.store.settle()
+    }
+
+    /// Copies everything into a new directory `snapshots/<name>` inside the data directory, by hard links, and tells the
+    /// name; another Weir opens it. What was acknowledged before the call is in it, unless `skip_head` leaves out what is
+    /// not in parts yet. `make` makes the copy's catalogue.
+    ///
+    /// # Errors
+    /// Where files or the catalogue cannot be written; nothing is left of the attempt then.
+    pub fn snapshot(
+        &self,
+        now: Timestamp,
+        skip_head: bool,
+        make: &snapshot::MakeCatalogue<'_>,
+    ) -> Result<String, StoreError> {
+        self.store.snapshot(now, skip_head, make)
     }
 
     /// Syncs the log where the policy is an interval that has passed. To be called about that often, from a thread of its
@@ -126,11 +174,11 @@ impl Tsdb {
         self.store.log.close();
         // Appends under way end first.
         drop(self.store.gate.write());
-        let mut work = self.store.work.lock();
+        let mut spilling = self.store.spilling.lock();
         let synced = self.store.log.sync();
         match self.store.log.is_doubtful() {
             // The log cannot be trusted, but memory still has every row.
-            true => self.store.spill(&mut work).map(drop),
+            true => self.store.spill(&mut spilling).map(drop),
             false => synced,
         }
     }
@@ -143,7 +191,16 @@ impl Tsdb {
 
 impl SampleSink for Tsdb {
     fn append(&self, batch: &SeriesBatch<'_>) -> Result<Appended, StoreError> {
-        let appended = self.store.append(batch);
+        let received_at = self.store.arrivals.time(batch.received_at, self.store.head.newest());
+        let appended = self.store.takes_writes().and_then(|()| {
+            let appended = match received_at == batch.received_at {
+                true => self.store.append(batch),
+                // Seldom: the clock was set back.
+                false => self.store.append(&SeriesBatch { received_at, ..batch.clone() }),
+            };
+            self.store.wrote(&appended);
+            appended
+        });
         if appended.is_err() {
             self.store.metrics.append_errors.inc();
         }
@@ -151,6 +208,7 @@ impl SampleSink for Tsdb {
     }
 
     fn append_metadata(&self, metadata: &[(String, MetricMetadata)]) -> Result<(), StoreError> {
+        self.store.takes_writes()?;
         self.store.metadata.lock().add(metadata, &*self.store.catalogue)
     }
 }

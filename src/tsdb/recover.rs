@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -17,18 +17,23 @@ use roaring::RoaringBitmap;
 use crate::model::{Labels, Timestamp};
 use crate::store::StoreError;
 
+use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::{Change, Durability, KeyValue, keys};
+use super::damages::Damages;
 use super::files::Disk;
 use super::head::Head;
+use super::health::Health;
 use super::log::Log;
+use super::merge::Merging;
 use super::metrics::Metrics;
+use super::numbers::{PartNumbers, decode_open};
 use super::part::{self, OpenError, Part};
 use super::replay::replay;
 use super::resolve::{Named, Resolver, catalogued};
 use super::settings::Settings;
 use super::status::{Progress, Recovered};
-use super::store::{Deletion, Store, View, Work};
+use super::store::{Deletion, Manifest, Spilling, Store, View};
 
 /// The version of the store as a whole that this program writes, and the newest it opens.
 pub(super) const STORE_VERSION: u64 = 2;
@@ -51,7 +56,6 @@ pub(super) fn open(
     // The entry that leads to the data may be new as well. Best effort: it may lie in a directory we cannot open.
     drop(settings.data.canonicalize().map(|data| data.parent().map(|above| disk.sync_directory(above))));
     let mut recovered = Recovered::default();
-    let mut work = Work { next_part: 1, next_deletion: 1, frozen_floor: 1, log_floor: 1, ..Work::default() };
     let resolver = Resolver::new(settings.hash_seed, settings.limits());
 
     let fresh_catalogue = check_version(&*catalogue)?;
@@ -60,28 +64,31 @@ pub(super) fn open(
     let adopts = fresh_catalogue || !parts.adopted.is_empty();
     let mut parts: Vec<Arc<Part>> = parts.adopted.into_iter().chain(parts.named).collect();
     parts.sort_by_key(|part| part.number());
-    work.next_part = number_row(&*catalogue, keys::NEXT_PART)?.unwrap_or(1);
-    work.next_part = parts.iter().map(|part| part.number() + 1).chain([work.next_part]).max().unwrap_or(1);
-    work.log_floor = number_row(&*catalogue, keys::LOG_FLOOR)?.unwrap_or(1);
+    let log_floor = number_row(&*catalogue, keys::LOG_FLOOR)?.unwrap_or(1);
     let mut deletions = Vec::new();
     for (key, value) in catalogue.scan(keys::DELETIONS)? {
         deletions.extend(keys::number_of(&key).and_then(|number| Deletion::decode(number, &value)));
     }
-    work.next_deletion = deletions.iter().map(|one| one.number + 1).max().unwrap_or(1);
+    let next_deletion = deletions.iter().map(|one| one.number + 1).max().unwrap_or(1);
+    // Numbers that a deletion spoke of count as given out: what comes now must not be touched by it.
+    let given = parts.iter().map(|part| part.number()).chain(deletions.iter().map(|one| one.last_part));
+    let next_part = given.map(|number| number + 1).chain(number_row(&*catalogue, keys::NEXT_PART)?).max().unwrap_or(1);
+    let numbers = PartNumbers::from(next_part);
 
     let head = Head::default();
     parts.iter().for_each(|part| head.saw(part.range().end()));
-    let next_segment = replay(&log_directory, work.log_floor, &resolver, &*catalogue, &head, progress, &mut recovered)?;
-    work.frozen_floor = work.log_floor;
+    let next_segment = replay(&log_directory, log_floor, &resolver, &*catalogue, &head, progress, &mut recovered)?;
     if adopts {
-        write_adopted(&*catalogue, &parts, &resolver, &work)?;
+        write_adopted(&*catalogue, &parts, &resolver, &numbers)?;
     }
     let log = Log::new(log_directory, disk.clone(), next_segment, settings.fsync, settings.segment_bytes_max);
     metrics.damages.inc_by(recovered.damages.len() as u64);
+    metrics.replayed.inc_by(recovered.samples);
     let head_since = if head.rows() > 0 { now.as_millis() } else { i64::MAX };
     let metadata = Metadata::load(&*catalogue)?;
     let exemplars = Exemplars::load(&*catalogue)?;
     resolver.recall(&exemplars.series().collect(), &*catalogue)?;
+    let arrivals = Arrivals::after(head.newest(), settings.ahead_max);
     Ok(Store {
         settings,
         metrics,
@@ -92,9 +99,17 @@ pub(super) fn open(
         log,
         head,
         head_since: AtomicI64::new(head_since),
+        arrivals,
         log_synced_at: AtomicI64::new(now.as_millis()),
         view: ArcSwap::from_pointee(View { parts, frozen: None, deletions: Arc::new(deletions) }),
-        work: Mutex::new(work),
+        spilling: Mutex::new(Spilling { frozen_floor: log_floor, log_floor, unnamed: None }),
+        merging: Mutex::new(Merging::default()),
+        hurried: AtomicUsize::new(0),
+        manifest: Mutex::new(Manifest { next_deletion }),
+        numbers,
+        snapshotting: Mutex::new(()),
+        health: Health::default(),
+        damages: Damages::default(),
         exemplars: Mutex::new(exemplars),
         metadata: Mutex::new(metadata),
         recovered,
@@ -113,7 +128,7 @@ fn allow_many_files() {
 }
 
 /// Keeps other processes out for as long as the file is open.
-fn lock(data: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(data: &Path) -> Result<File, StoreError> {
     let path = data.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(StoreError::io(format!("open {}", path.display())))?;
@@ -152,9 +167,10 @@ struct Parts {
 
 /// Opens the manifest's parts, adopts what the catalogue has forgotten, and removes other files.
 ///
-/// The batch that names a part also raises the number of the next one. A complete part from that number on is thus one
-/// whose naming was cut short (then its rows are still in the log or in the parts it replaces, and twice is once), or
-/// one that was named by a catalogue which has lost its newest writes (then nothing else has its rows). Both are kept.
+/// The batch that names a part also raises the number of the next one, and says which lower numbers are open. A complete
+/// part under such a number is thus one whose naming was cut short (then its rows are still in the log or in the parts
+/// it replaces, and twice is once), or one that was named by a catalogue which has lost its newest writes (then nothing
+/// else has its rows). Both are kept.
 fn open_parts(
     directory: &Path,
     catalogue: &dyn KeyValue,
@@ -167,10 +183,12 @@ fn open_parts(
         .collect::<Result<_, _>>()
         .map_err(StoreError::io("list parts"))?;
     let next_part = number_row(catalogue, keys::NEXT_PART)?.unwrap_or(0);
+    let open = catalogue.get(keys::OPEN_PARTS)?.as_deref().map(decode_open).unwrap_or_default();
     let on_disk: BTreeSet<u64> = files.iter().filter_map(|path| part::number_of(path)).collect();
     let named: BTreeSet<u64> =
         catalogue.scan(keys::PARTS)?.iter().filter_map(|(key, _)| keys::number_of(key)).collect();
-    let strange: BTreeSet<u64> = on_disk.iter().copied().filter(|n| *n >= next_part && !named.contains(n)).collect();
+    let is_strange = |number: &u64| (*number >= next_part || open.contains(number)) && !named.contains(number);
+    let strange: BTreeSet<u64> = on_disk.iter().copied().filter(is_strange).collect();
     let mut parts = Parts::default();
     for number in named.union(&strange) {
         let path = part::path(directory, *number);
@@ -274,12 +292,12 @@ fn write_adopted(
     catalogue: &dyn KeyValue,
     parts: &[Arc<Part>],
     resolver: &Resolver,
-    work: &Work,
+    numbers: &PartNumbers,
 ) -> Result<(), StoreError> {
     // The log goes on naming these series until the next spill, which does no harm.
     let (_, mut changes) = resolver.catalogue_names(catalogue)?;
     changes.push(Change::Put(keys::FORMAT.to_vec(), keys::encode_number(STORE_VERSION)));
-    changes.push(Change::Put(keys::NEXT_PART.to_vec(), keys::encode_number(work.next_part)));
+    changes.extend(numbers.rows(&[]));
     changes.extend(parts.iter().map(|part| Change::Put(keys::numbered(keys::PARTS, part.number()), Vec::new())));
     catalogue.write(&changes, Durability::Synced)
 }

@@ -24,6 +24,9 @@ const COPIED_ROWS_MIN: u32 = 96;
 /// Stretches of columns whose place in the new part is remembered: 16 MiB.
 const KNOWN_STRETCHES_MAX: usize = 1 << 20;
 
+/// What to do about a chunk that is damaged; an error that is something else comes back.
+pub(super) type LeaveOut<'l> = dyn Fn(StoreError) -> Result<(), StoreError> + 'l;
+
 /// A stretch of a column: part, column, first row, rows.
 type Stretch = (usize, u32, u32, u32);
 
@@ -41,6 +44,9 @@ struct Piece<'p> {
 pub(super) struct Rewrite<'p> {
     deletions: &'p [Deletion],
     level: Level,
+    /// Where something is known to be damaged, every chunk is decoded on its own, and this is asked about those that
+    /// cannot be.
+    leave_out: Option<&'p LeaveOut<'p>>,
     chunk_rows: usize,
     pieces: Vec<Piece<'p>>,
     /// The times that stretches make together, as they stand in the new part.
@@ -51,10 +57,11 @@ pub(super) struct Rewrite<'p> {
 
 impl<'p> Rewrite<'p> {
     /// For a part of `level`.
-    pub(super) fn new(deletions: &'p [Deletion], level: Level) -> Self {
+    pub(super) fn new(deletions: &'p [Deletion], level: Level, leave_out: Option<&'p LeaveOut<'p>>) -> Self {
         Rewrite {
             deletions,
             level,
+            leave_out,
             chunk_rows: if level == Level::Sealed { SEALED_CHUNK_ROWS } else { MERGED_CHUNK_ROWS },
             pieces: Vec::new(),
             known: HashMap::default(),
@@ -78,7 +85,9 @@ impl<'p> Rewrite<'p> {
         pieces.sort_by_key(|piece| (piece.chunk.lane, piece.chunk.first));
         for lane in pieces.chunk_by(|left, right| left.chunk.lane == right.chunk.lane) {
             let in_order = lane.windows(2).all(|pair| pair[0].chunk.last < pair[1].chunk.first);
-            if in_order && lane.iter().all(|piece| piece.deletions.is_empty() && piece.chunk.shared_times().is_some()) {
+            if self.leave_out.is_none()
+                && in_order
+                && lane.iter().all(|piece| piece.deletions.is_empty() && piece.chunk.shared_times().is_some()) {
                 self.write_in_order(writer, id, lane)?;
             } else {
                 self.write_sorted(writer, id, lane)?;
@@ -170,12 +179,18 @@ impl<'p> Rewrite<'p> {
     fn write_sorted(&mut self, writer: &mut PartWriter<'_>, id: u32, lane: &[Piece<'_>]) -> Result<(), StoreError> {
         self.column.clear();
         for piece in lane {
-            if piece.deletions.is_empty() {
+            if piece.deletions.is_empty() && self.leave_out.is_none() {
                 piece.part.read_chunk(&piece.chunk, &mut self.column)?;
                 continue;
             }
             let mut own = Column::default();
-            piece.part.read_chunk(&piece.chunk, &mut own)?;
+            match (piece.part.read_chunk(&piece.chunk, &mut own), self.leave_out) {
+                (Err(error), Some(leave_out)) => {
+                    leave_out(error)?;
+                    continue;
+                }
+                (read, _) => read?,
+            }
             piece.deletions.iter().for_each(|deletion| rows::cut_out(&mut own, deletion.range));
             rows::append(&mut self.column, &own);
         }

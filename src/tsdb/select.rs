@@ -19,6 +19,7 @@ use crate::ha::{self, MergeRules};
 use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange};
 use crate::store::{
     ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet, StoreError,
+    Warnings,
 };
 
 use super::head::{Lanes, lane_of};
@@ -63,7 +64,13 @@ impl Store {
     }
 
     /// Every series that satisfies the matchers and may have rows inside `range`, and the view they were found in.
-    fn find(&self, matchers: &[Matcher], range: TimeRange) -> Result<(Arc<View>, FoundById), StoreError> {
+    /// Parts whose index is damaged are left out with a warning.
+    fn find(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        warnings: &Warnings,
+    ) -> Result<(Arc<View>, FoundById), StoreError> {
         let wide = widen(range);
         let mut found: FoundById = HashMap::default();
         {
@@ -86,25 +93,9 @@ impl Store {
             found.iter_mut().for_each(|(id, found)| found.hopeful |= frozen.overlaps(*id, range));
         }
         for part in view.parts.iter().filter(|part| part.range().overlaps(wide)) {
-            part.find_each(&evaluate(&**part, matchers)?, |series, chunks| {
-                let near = chunks.iter().filter(|chunk| chunk.range().overlaps(wide));
-                let chunks: SmallVec<[ChunkRef; 1]> = near.copied().collect();
-                if chunks.is_empty() {
-                    return Ok(());
-                }
-                let entry = match found.entry(series.id) {
-                    hashbrown::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                    hashbrown::hash_map::Entry::Vacant(entry) => entry.insert(Found {
-                        labels: part.labels(&series)?,
-                        group: series.group,
-                        pieces: Vec::new(),
-                        hopeful: false,
-                    }),
-                };
-                entry.hopeful |= chunks.iter().any(|chunk| chunk.range().overlaps(range));
-                entry.pieces.push(Piece { part: part.clone(), chunks });
-                Ok(())
-            })?;
+            if let Err(error) = find_in(part, matchers, range, wide, &mut found) {
+                warnings.add(self.quarantine(error)?);
+            }
         }
         found.retain(|_, found| found.hopeful);
         Ok((view, found))
@@ -125,7 +116,7 @@ impl Store {
                     return Ok(true);
                 }
                 column.clear();
-                piece.part.read_rows(chunk, range, &mut column)?;
+                self.read_or_skip(&piece.part, chunk, range, &mut column, &Warnings::default())?;
                 deletions().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
                 if column.at.iter().any(|at| range.contains(*at)) {
                     return Ok(true);
@@ -138,7 +129,7 @@ impl Store {
     /// The labels of all series with a row inside `range`, unsorted.
     fn labels_in(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
         loop {
-            let (view, found) = self.find(matchers, range)?;
+            let (view, found) = self.find(matchers, range, &Warnings::default())?;
             let mut labels = Vec::with_capacity(found.len());
             for (id, found) in found {
                 if self.has_rows_in(id, &found, &view, range)? {
@@ -151,6 +142,35 @@ impl Store {
             }
         }
     }
+}
+
+/// Adds what a part has to what was found, as far as its index can be read.
+fn find_in(
+    part: &Arc<Part>,
+    matchers: &[Matcher],
+    range: TimeRange,
+    wide: TimeRange,
+    found: &mut FoundById,
+) -> Result<(), StoreError> {
+    part.find_each(&evaluate(&**part, matchers)?, |series, chunks| {
+        let near = chunks.iter().filter(|chunk| chunk.range().overlaps(wide));
+        let chunks: SmallVec<[ChunkRef; 1]> = near.copied().collect();
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        let entry = match found.entry(series.id) {
+            hashbrown::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            hashbrown::hash_map::Entry::Vacant(entry) => entry.insert(Found {
+                labels: part.labels(&series)?,
+                group: series.group,
+                pieces: Vec::new(),
+                hopeful: false,
+            }),
+        };
+        entry.hopeful |= chunks.iter().any(|chunk| chunk.range().overlaps(range));
+        entry.pieces.push(Piece { part: part.clone(), chunks });
+        Ok(())
+    })
 }
 
 fn widen(range: TimeRange) -> TimeRange {
@@ -178,7 +198,8 @@ impl Seen {
 
 impl SampleSource for Seen {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesSet, StoreError> {
-        let (view, found) = self.store.find(matchers, range)?;
+        let warnings = Warnings::default();
+        let (view, found) = self.store.find(matchers, range, &warnings)?;
         let mut series = Vec::with_capacity(found.len());
         for (id, Found { labels, group, pieces, .. }) in found {
             let pieces: Arc<[Piece]> = pieces.into();
@@ -192,12 +213,13 @@ impl SampleSource for Seen {
                     range,
                     lane,
                     pieces: pieces.clone(),
+                    warnings: warnings.clone(),
                 };
                 series.push(SelectedSeries { labels: shown_as, samples: Arc::new(rows) });
             }
         }
         series.sort_by(|left, right| left.labels.cmp(&right.labels));
-        Ok(SeriesSet { series, warnings: Vec::new() })
+        Ok(SeriesSet { series, warnings })
     }
 
     fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
@@ -265,6 +287,8 @@ struct SeriesRows {
     /// The one lane to read; `None`: all, merged.
     lane: Option<Lane>,
     pieces: Arc<[Piece]>,
+    /// Those of the whole set.
+    warnings: Warnings,
 }
 
 impl ReadSamples for SeriesRows {
@@ -305,8 +329,10 @@ impl SeriesRows {
             let parts = view.parts.iter().filter(|part| part.range().overlaps(wide));
             let mut pieces = Vec::new();
             for part in parts {
-                let chunks = part.find_by_id(self.id)?.into();
-                pieces.push(Piece { part: part.clone(), chunks });
+                match part.find_by_id(self.id) {
+                    Ok(chunks) => pieces.push(Piece { part: part.clone(), chunks: chunks.into() }),
+                    Err(error) => self.warnings.add(self.store.quarantine(error)?),
+                }
             }
             self.read_pieces(&pieces, &view, wide, &mut lanes)?;
         }
@@ -333,14 +359,15 @@ impl SeriesRows {
                 view.deletions.iter().filter(|one| one.touches(piece.part.number(), self.id)).peekable();
             if deletions.peek().is_none() {
                 for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(needed)) {
-                    piece.part.read_rows(chunk, needed, lane_of(lanes, chunk.lane))?;
+                    let lane = lane_of(lanes, chunk.lane);
+                    self.store.read_or_skip(&piece.part, chunk, needed, lane, &self.warnings)?;
                 }
                 continue;
             }
             let deletions: Vec<_> = deletions.collect();
             for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(needed)) {
                 let mut column = Column::default();
-                piece.part.read_rows(chunk, needed, &mut column)?;
+                self.store.read_or_skip(&piece.part, chunk, needed, &mut column, &self.warnings)?;
                 deletions.iter().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
                 rows::append(lane_of(lanes, chunk.lane), &column);
             }

@@ -29,6 +29,14 @@ pub struct Settings {
     pub data: PathBuf,
     /// How long samples are kept, counted from the request's arrival.
     pub retention: Span,
+    /// What parts and log may take on disk, in bytes: beyond it the oldest parts go. 0: as much as there is.
+    pub retention_bytes: u64,
+    /// How much of one CPU merges may take, above 0 and at most 1.
+    pub merge_cpu_share: f64,
+    /// Below this many free bytes on the disk (or a tenth of it) appends are refused. 0: it is filled to the last.
+    pub free_bytes_min: u64,
+    /// Room that is held back for the catalogue, in bytes (or a twentieth of the disk). 0: none.
+    pub reserve_bytes: u64,
     /// When an append counts as durable.
     pub fsync: FsyncPolicy,
     /// How far ahead of the request's arrival a sample may lie.
@@ -68,6 +76,10 @@ impl Default for Settings {
         Settings {
             data: PathBuf::from("./weir-data"),
             retention: Span::DAY.times(90),
+            retention_bytes: 0,
+            merge_cpu_share: 0.5,
+            free_bytes_min: 0,
+            reserve_bytes: 0,
             fsync: FsyncPolicy::Always,
             ahead_max: crate::store::source::AHEAD_MAX,
             series_max: 10_000_000,

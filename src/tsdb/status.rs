@@ -1,8 +1,18 @@
 //! What a store tells about itself.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::Timestamp;
+
+use super::damages::Damage;
+use super::log::segment;
+use super::metrics::LevelLabel;
+use super::part::Part;
+use super::store::{Store, View};
+
+/// What the levels of parts are called, in the order of [`Status::levels`].
+pub const LEVELS: [&str; 3] = ["spilled", "merged", "sealed"];
 
 /// How far recovery is; read by other threads while [`Tsdb::open`](super::Tsdb::open) works.
 #[derive(Debug, Default)]
@@ -83,8 +93,37 @@ pub struct Status {
     pub oldest: Option<Timestamp>,
     /// See `oldest`.
     pub newest: Option<Timestamp>,
+    /// Why writes are refused, or fail; `None` where they work.
+    pub read_only: Option<String>,
+    /// Free bytes on the disk, as the last round of maintenance found it; 0 before the first.
+    pub free_bytes: u64,
+    /// The parts by level: from the head, merged, sealed.
+    pub levels: [Sum; 3],
+    /// The parts by UTC day, counted from 1970-01-01.
+    pub days: BTreeMap<i64, Sum>,
+    /// Damage met since the start, by file and place.
+    pub damages: Vec<Damage>,
     /// What recovery found at start.
     pub recovered: Recovered,
+}
+
+/// Some parts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many they are.
+    pub parts: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Their size on disk, in bytes.
+    pub bytes: u64,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, part: &Part) {
+        self.parts += 1;
+        self.rows += part.meta().rows;
+        self.bytes += part.bytes();
+    }
 }
 
 /// What a round of maintenance did.
@@ -98,4 +137,71 @@ pub struct Maintained {
     pub retired: usize,
     /// Idle series dropped from memory.
     pub forgotten: usize,
+}
+
+impl Store {
+    pub(super) fn status(&self) -> Status {
+        let view = self.view.load();
+        let (log_segments, log_bytes) = self.log_size();
+        let (mut levels, mut days) = ([Sum::default(); 3], BTreeMap::<i64, Sum>::new());
+        for part in &view.parts {
+            levels[part.meta().level as usize].add(part);
+            days.entry(part.meta().day).or_default().add(part);
+        }
+        Status {
+            series: self.resolver.registry.read().len(),
+            aliases: self.resolver.alias_count(),
+            names_bytes: self.resolver.heap_bytes(),
+            offenders: self.resolver.offenders(),
+            head_rows: self.head.rows() + view.frozen.as_ref().map_or(0, |frozen| frozen.rows()),
+            head_bytes: self.head.bytes(),
+            parts: view.parts.len(),
+            part_rows: view.parts.iter().map(|part| part.meta().rows).sum(),
+            part_bytes: view.parts.iter().map(|part| part.bytes()).sum(),
+            log_segments,
+            log_bytes,
+            oldest: view.parts.iter().map(|part| part.range().start()).min(),
+            newest: self.newest(&view),
+            levels,
+            days,
+            damages: self.damages.list(),
+            read_only: self.health.trouble(),
+            free_bytes: self.health.free_bytes.load(Ordering::Relaxed),
+            recovered: self.recovered.clone(),
+        }
+    }
+
+    /// Segments of the log, and their size on disk in bytes.
+    pub(super) fn log_size(&self) -> (usize, u64) {
+        let segments = segment::list(&self.log_directory()).unwrap_or_default();
+        let sizes = segments.iter().filter_map(|number| segment::path(&self.log_directory(), *number).metadata().ok());
+        (segments.len(), sizes.map(|file| file.len()).sum())
+    }
+
+    /// The newest sample ever seen, as far as known.
+    pub(super) fn newest(&self, view: &View) -> Option<Timestamp> {
+        view.parts.iter().map(|part| part.range().end()).chain(self.head.newest()).max()
+    }
+
+    /// Brings the gauges up to date.
+    pub(super) fn show(&self) {
+        let status = self.status();
+        self.metrics.series.set(status.series as u64);
+        self.metrics.names_bytes.set(status.names_bytes as u64);
+        self.metrics.head_bytes.set(status.head_bytes as u64);
+        self.metrics.parts.set(status.parts as u64);
+        self.metrics.part_bytes.set(status.part_bytes);
+        self.metrics.log_bytes.set(status.log_bytes);
+        self.metrics.head_rows.set(status.head_rows as u64);
+        self.metrics.log_segments.set(status.log_segments as u64);
+        self.metrics.aliases.set(status.aliases as u64);
+        for (level, sum) in LEVELS.iter().zip(&status.levels) {
+            let level = LevelLabel { level };
+            self.metrics.level_parts.get_or_create(&level).set(sum.parts);
+            self.metrics.level_bytes.get_or_create(&level).set(sum.bytes);
+            self.metrics.level_rows.get_or_create(&level).set(sum.rows);
+        }
+        self.metrics.read_only.set(u64::from(status.read_only.is_some()));
+        self.metrics.free_bytes.set(status.free_bytes);
+    }
 }

@@ -1,9 +1,8 @@
 //! What an open store is made of.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -11,13 +10,17 @@ use roaring::RoaringBitmap;
 
 use crate::model::TimeRange;
 
+use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::KeyValue;
+use super::damages::Damages;
 use super::files::Disk;
 use super::head::{Frozen, Head};
+use super::health::Health;
 use super::log::Log;
-use super::merge::UnnamedMerge;
+use super::merge::Merging;
 use super::metrics::Metrics;
+use super::numbers::PartNumbers;
 use super::part::Part;
 use super::resolve::Resolver;
 use super::settings::Settings;
@@ -36,12 +39,25 @@ pub(super) struct Store {
     pub(super) head: Head,
     /// When the oldest arrival in the head came, in milliseconds; the far future where the head is empty.
     pub(super) head_since: AtomicI64,
+    pub(super) arrivals: Arrivals,
     /// When the log was last synced, in milliseconds, where the policy is an interval.
     pub(super) log_synced_at: AtomicI64,
     /// What is readable besides the head.
     pub(super) view: ArcSwap<View>,
-    /// Held by whoever changes the view: one spill, merge or deletion at a time.
-    pub(super) work: Mutex<Work>,
+    /// Held by a spill, and by whoever needs the head to be in parts; never by a merge, which takes minutes.
+    pub(super) spilling: Mutex<Spilling>,
+    /// Held by a merge.
+    pub(super) merging: Mutex<Merging>,
+    /// Who waits for the merge under way: it does not rest meanwhile.
+    pub(super) hurried: AtomicUsize,
+    /// Held while the manifest changes, and with it which parts the view shows: for a batch of the catalogue, no longer.
+    /// Taken last, after `spilling` or `merging`.
+    pub(super) manifest: Mutex<Manifest>,
+    pub(super) numbers: PartNumbers,
+    /// Held while a snapshot is taken. Taken first.
+    pub(super) snapshotting: Mutex<()>,
+    pub(super) health: Health,
+    pub(super) damages: Damages,
     pub(super) exemplars: Mutex<Exemplars>,
     pub(super) metadata: Mutex<Metadata>,
     pub(super) recovered: Recovered,
@@ -78,21 +94,29 @@ impl Deletion {
     }
 }
 
-/// What maintenance remembers from round to round.
-#[derive(Default)]
-pub(super) struct Work {
-    pub(super) next_part: u64,
-    pub(super) next_deletion: u64,
+/// What one spill leaves to the next.
+pub(super) struct Spilling {
     /// The log segment that recovery would start at once the frozen head is in parts.
     pub(super) frozen_floor: u64,
     /// The lowest segment that may still be on disk.
     pub(super) log_floor: u64,
     /// Parts of the frozen head that the manifest may or may not name, since the write that names them failed.
-    pub(super) unnamed_spill: Option<Vec<Part>>,
-    /// The same for a merge.
-    pub(super) unnamed_merge: Option<UnnamedMerge>,
-    /// Days that cannot be merged since a part of theirs is damaged; what can be read of them is served as it is.
-    pub(super) broken_days: BTreeSet<i64>,
-    /// Rounds to let pass before the next merge, after one failed.
-    pub(super) rounds_without_merge: u32,
+    pub(super) unnamed: Option<Vec<Part>>,
+}
+
+/// What the holder of the manifest knows beside the view.
+pub(super) struct Manifest {
+    pub(super) next_deletion: u64,
+}
+
+impl Store {
+    /// Replaces the view. `change` may run more than once, where two threads do this at the same moment.
+    pub(super) fn change_view(&self, change: impl Fn(&mut View)) {
+        self.view.rcu(|view| {
+            let mut view = View::clone(view);
+            change(&mut view);
+            view.parts.sort_by_key(|part| part.number());
+            view
+        });
+    }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Check;
 use super::judge::{Found, Law, Sent, Verdict};
-use super::plan::{METRIC, Plan, SLICE};
+use super::plan::{BUCKETS, METRIC, Plan, SLICE};
 use super::record::{Record, Request};
 
 /// Pause before a store that does not answer is asked again.
@@ -106,6 +106,25 @@ struct Matrix {
     metric: Labels,
     #[serde(default)]
     values: Vec<(f64, String)>,
+    #[serde(default)]
+    histograms: Vec<(f64, Whole)>,
+}
+
+/// What of a histogram is judged: its sum is the value, and its observations are as they were sent.
+#[derive(Deserialize)]
+struct Whole {
+    count: String,
+    sum: String,
+}
+
+impl Whole {
+    /// The sum; a number that nobody sent where the observations are wrong.
+    fn value(self) -> String {
+        match self.count.parse() == Ok(BUCKETS.iter().sum::<i64>()) {
+            true => self.sum,
+            false => "NaN".to_owned(),
+        }
+    }
 }
 
 impl Store {
@@ -127,9 +146,10 @@ impl Store {
         let query = format!("{METRIC}{{ledger=\"{}\",slice=\"{slice}\"}}[{}ms]", plan.seed, end - start);
         let answer = self.ask(&query, end).await?;
         let mut series = Vec::new();
-        for Matrix { metric, values } in answer {
-            let mut samples = Vec::with_capacity(values.len());
-            for (seconds, value) in values {
+        for Matrix { metric, values, histograms } in answer {
+            let mut samples = Vec::with_capacity(values.len() + histograms.len());
+            let histograms = histograms.into_iter().map(|(seconds, histogram)| (seconds, histogram.value()));
+            for (seconds, value) in values.into_iter().chain(histograms) {
                 let at_ms = (seconds * 1000.0).round() as i64;
                 // Before its version 3, Prometheus gave the left end of a window too.
                 if at_ms > start {
@@ -184,7 +204,7 @@ mod tests {
 
     fn plan(replicas: &[&str]) -> Plan {
         let replicas = replicas.iter().map(|name| (*name).to_owned()).collect();
-        Plan { seed: 3, series: 120, replicas, start_ms: 1_000_000, interval_ms: 1000 }
+        Plan { seed: 3, series: 120, replicas, start_ms: 1_000_000, interval_ms: 1000, histograms: false }
     }
 
     #[test]

@@ -9,9 +9,11 @@ use anyhow::Context;
 use prost::Message;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
-use weir::ingest::wire::proto::prometheus::{Label, Sample, TimeSeries, WriteRequest};
+use weir::ingest::wire::proto::prometheus::{
+    BucketSpan, Histogram, Label, Sample, TimeSeries, WriteRequest, histogram,
+};
 
-use super::plan::Plan;
+use super::plan::{BUCKETS, Plan};
 use super::record::{Request, Writer};
 use super::{Drive, now_ms};
 
@@ -184,8 +186,28 @@ fn body(plan: &Plan, request: Request) -> anyhow::Result<Vec<u8>> {
         let timestamp = plan.at_ms(sender, series, tick);
         let value = plan.value(sender, series, timestamp);
         let labels = plan.labels_sent(sender, series).into_iter().map(|(name, value)| Label { name, value });
-        TimeSeries { labels: labels.collect(), samples: vec![Sample { value, timestamp }], ..TimeSeries::default() }
+        let mut series = TimeSeries { labels: labels.collect(), ..TimeSeries::default() };
+        match plan.histograms {
+            true => series.histograms.push(histogram(value, timestamp)),
+            false => series.samples.push(Sample { value, timestamp }),
+        }
+        series
     };
     let message = WriteRequest { timeseries: (first..first + count).map(one).collect(), metadata: Vec::new() };
     snap::raw::Encoder::new().compress_vec(&message.encode_to_vec()).context("compress request")
+}
+
+/// A histogram with this sum.
+fn histogram(sum: f64, timestamp: i64) -> Histogram {
+    Histogram {
+        count: Some(histogram::Count::CountInt(BUCKETS.iter().sum::<i64>().unsigned_abs())),
+        sum,
+        zero_threshold: 1e-9,
+        zero_count: Some(histogram::ZeroCount::ZeroCountInt(0)),
+        positive_spans: vec![BucketSpan { offset: 0, length: BUCKETS.len() as u32 }],
+        // Each bucket's count, less that of the one before it.
+        positive_deltas: vec![BUCKETS[0], BUCKETS[1] - BUCKETS[0]],
+        timestamp,
+        ..Histogram::default()
+    }
 }

@@ -87,6 +87,9 @@ struct Drive {
     /// How far the first sample lies in the past, in seconds. The samples catch up with the clock and then keep pace.
     #[arg(long, default_value_t = 7200)]
     start_ago: i64,
+    /// Send native histograms instead of floats.
+    #[arg(long)]
+    histograms: bool,
     /// Time that the store has for an answer, in seconds.
     #[arg(long, default_value_t = 10.0)]
     timeout: f64,
@@ -118,6 +121,7 @@ async fn main() -> anyhow::Result<ExitCode> {
                 replicas: options.replicas.clone(),
                 start_ms: now_ms() - options.start_ago * 1000,
                 interval_ms: options.interval_ms.max(1),
+                histograms: options.histograms,
             };
             let sent = drive::run(plan, &options).await?;
             say(&sent.to_string());

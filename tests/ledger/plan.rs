@@ -21,7 +21,13 @@ pub(crate) struct Plan {
     /// No sample lies before this, in milliseconds since the epoch.
     pub(crate) start_ms: i64,
     pub(crate) interval_ms: i64,
+    /// Whether each sample is a native histogram, whose sum is the value.
+    #[serde(default)]
+    pub(crate) histograms: bool,
 }
+
+/// Observations in the buckets of each histogram that is sent, from the first bucket on.
+pub(crate) const BUCKETS: [i64; 2] = [1, 2];
 
 impl Plan {
     /// How many senders there are: the replicas, or one without a name.

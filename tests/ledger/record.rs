@@ -122,7 +122,8 @@ mod tests {
     fn a_ledger_reads_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        let plan = Plan { seed: 7, series: 100, replicas: vec!["a".to_owned()], start_ms: 5, interval_ms: 1000 };
+        let replicas = vec!["a".to_owned()];
+        let plan = Plan { seed: 7, series: 100, replicas, start_ms: 5, interval_ms: 1000, histograms: true };
         let writer = Writer::create(&path, &plan).unwrap();
         let request = |tick| Request { sender: 0, first: 50, count: 50, tick };
         for id in 0..4 {

@@ -5,67 +5,102 @@
 //! then find samples missing, or it could not be trusted when it finds none.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::world::{Program, Stack, pause};
 
-/// How often Weir is killed.
+/// How often Weir is killed, unless `WEIR_KILLS` says otherwise (a release asks for 500).
 const KILLS: u64 = 10;
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_doubled_or_invented() {
-    let verdict = kill_under_load(&[], 7).await;
-    let line = String::from_utf8_lossy(&verdict.stdout).into_owned();
-    assert!(verdict.status.success(), "{line}{}", String::from_utf8_lossy(&verdict.stderr));
-    assert!(line.contains("lost=0 invented=0 wrong=0 doubled=0"), "{line}");
-    eprintln!("{}", line.trim());
+    for Verdict { load, right, line } in kill_under_load(&[], 7, kills()).await {
+        assert!(right && line.contains("lost=0 invented=0 wrong=0 doubled=0"), "{load}: {line}");
+        eprintln!("{load}: {}", line.trim());
+    }
 }
 
 #[tokio::test]
 async fn without_a_log_the_ledger_finds_losses() {
-    let verdict = kill_under_load(&["--unsafe-without-log"], 8).await;
-    let line = String::from_utf8_lossy(&verdict.stdout).into_owned();
-    assert!(!verdict.status.success(), "the control must turn red: {line}");
-    assert!(line.contains("lost=") && !line.contains("lost=0 "), "what is missing is named: {line}");
-    eprintln!("negative control: {}", line.trim());
+    let verdicts = kill_under_load(&["--unsafe-without-log"], 8, KILLS).await;
+    let guilty = verdicts.iter().filter(|verdict| !verdict.right && !verdict.line.contains("lost=0 ")).count();
+    for Verdict { load, line, .. } in &verdicts {
+        eprintln!("negative control: {load}: {}", line.trim());
+    }
+    assert!(guilty > 0, "the control must turn red");
 }
 
-/// Drives load from another process while Weir is killed and started again, and gives the ledger's verdict.
-async fn kill_under_load(flags: &[&str], seed: u64) -> Output {
+/// How often Weir is killed.
+#[expect(clippy::disallowed_methods, reason = "a test's length is the caller's choice")]
+fn kills() -> u64 {
+    std::env::var("WEIR_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS)
+}
+
+/// What the ledger says of one load.
+struct Verdict {
+    load: &'static str,
+    right: bool,
+    line: String,
+}
+
+/// Loads that run side by side, each with a ledger of its own.
+const LOADS: [(&str, &[&str]); 5] = [
+    ("floats", &["--series=300"]),
+    ("a pair", &["--series=200", "--replicas=a,b", "--outages=20"]),
+    ("histograms", &["--series=100", "--histograms"]),
+    ("late samples", &["--series=100", "--start-ago=200000"]),
+    ("new series", &["--series=30000", "--batch=200"]),
+];
+
+/// Drives load from other processes while Weir is killed and started again, and gives the ledgers' verdicts.
+///
+/// Now and then all is spilled, merged or copied, so that kills meet those too.
+async fn kill_under_load(flags: &[&str], seed: u64, kills: u64) -> Vec<Verdict> {
     let stack = Stack::new(PathBuf::new(), "1s");
-    let url = format!("http://127.0.0.1:{}", stack.weir);
-    let ledger = stack.folder.path().join("ledger");
-    let ledger = ledger.to_str().expect("a temporary folder has a UTF-8 name");
-    let mut weir = stack.start_weir(flags).await;
-    let drive: Vec<String> = [
-        "drive",
-        "--url",
-        &url,
-        "--ledger",
-        ledger,
-        "--seed",
-        &seed.to_string(),
-        "--series",
-        "500",
-        "--connections",
-        "4",
-        "--seconds",
-        "20",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    let driver = Program::start(&judge(), &drive, &stack.folder.path().join("drive.log"));
+    let config = stack.folder.path().join("admin.yml");
+    std::fs::write(&config, "http:\n  admin: true\n").expect("write a configuration");
+    let config = format!("--config={}", config.display());
+    let flags: Vec<&str> = flags.iter().copied().chain([config.as_str()]).collect();
+    let (url, api) = (format!("http://127.0.0.1:{}", stack.weir), stack.api());
+    let mut weir = stack.start_weir(&flags).await;
+    let ledger = |place: usize| format!("--ledger={}", stack.folder.path().join(format!("ledger-{place}")).display());
+    let start = |(place, (_, options)): (usize, &(&str, &[&str]))| {
+        let seconds = (kills * 2).to_string();
+        let own = [format!("--seed={}", seed * 100 + place as u64), ledger(place), format!("--url={url}")];
+        let usual = ["drive".to_owned(), format!("--seconds={seconds}"), "--connections=2".to_owned()];
+        let arguments: Vec<String> =
+            usual.into_iter().chain(own).chain(options.iter().map(|&option| option.to_owned())).collect();
+        Program::start(&judge(), &arguments, &stack.folder.path().join("drive.log"))
+    };
+    let drivers: Vec<Program> = LOADS.iter().enumerate().map(start).collect();
     let mut chance = seed;
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         pause(Duration::from_millis(400 + next(&mut chance) % 1_200)).await;
+        let path = match next(&mut chance) % 4 {
+            0 => "clean_tombstones",
+            1 => "snapshot?skip_head=true",
+            _ => "snapshot",
+        };
+        let api = api.clone();
+        let disturbance = tokio::spawn(async move { api.try_post(&format!("/api/v1/admin/tsdb/{path}")).await });
+        pause(Duration::from_millis(next(&mut chance) % 300)).await;
         weir.kill();
-        weir = stack.start_weir(flags).await;
+        weir = stack.start_weir(&flags).await;
+        disturbance.await.expect("a request ends when the program does");
     }
-    assert!(driver.wait().success(), "the driver ends well:\n{}", stack.log_tail("drive.log"));
-    let check = Command::new(judge()).args(["check", "--url", &url, "--ledger", ledger]).output();
+    for driver in drivers {
+        assert!(driver.wait().success(), "a driver ends well:\n{}", stack.log_tail("drive.log"));
+    }
+    let judged = LOADS.iter().enumerate().map(|(place, (load, _))| {
+        let check = Command::new(judge()).args(["check", "--url", &url, &ledger(place)]).output();
+        let check = check.expect("run the ledger");
+        let said = [check.stdout, check.stderr].concat();
+        Verdict { load, right: check.status.success(), line: String::from_utf8_lossy(&said).into_owned() }
+    });
+    let verdicts = judged.collect();
     drop(weir);
-    check.expect("run the ledger")
+    verdicts
 }
 
 /// The ledger's binary, built beside the tests.

@@ -12,4 +12,5 @@ mod start;
 mod pair;
 mod alert;
 mod kill;
+mod store;
 mod queries;

@@ -175,6 +175,15 @@ impl Api {
         }
     }
 
+    /// POSTs to `path`; gives the body where somebody answers with success.
+    pub(crate) async fn try_post(&self, path: &str) -> Option<String> {
+        let answer = self.client.post(format!("{}{path}", self.url)).send().await.ok()?;
+        match answer.status().is_success() {
+            true => answer.text().await.ok(),
+            false => None,
+        }
+    }
+
     /// Whether `path` answers 200.
     pub(crate) async fn is_ok(&self, path: &str) -> bool {
         let answer = self.client.get(format!("{}{path}", self.url)).send().await;

@@ -87,8 +87,35 @@ async fn status_has_the_fields_of_prometheus() {
             "/api/v1/status/tsdb?limit=1",
             concat!(
                 r#"{"headStats":{"numSeries":3,"numLabelPairs":5,"chunkCount":3,"minTime":9223372036854775807,"maxTime":-9223372036854775808},"#,
+                r#""totalSeries":3,"totalLabelValuePairs":0,"#,
                 r#""seriesCountByMetricName":[{"name":"up","value":2}],"labelValueCountByLabelName":[],"#,
-                r#""memoryInBytesByLabelName":[],"seriesCountByLabelValuePair":[]}"#,
+                r#""memoryInBytesByLabelName":[],"seriesCountByLabelValuePair":[],"#,
+                r#""seriesCountByLabelName":[],"seriesCountByFocusLabelValue":[]}"#,
+            ),
+        )
+        .await;
+    let (code, body) = world.get("/api/v1/status/tsdb?topN=2&date=2026-11-22&focusLabel=job&match[]=up").await;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let data = &body["data"];
+    assert_eq!((code, &data["totalSeries"], &data["totalLabelValuePairs"]), (200, &3.into(), &6.into()));
+    let named = |name: &str, value: u64| serde_json::json!({"name": name, "value": value});
+    assert_eq!(data["seriesCountByFocusLabelValue"], serde_json::json!([named("a", 1), named("b", 1)]));
+    assert_eq!(data["seriesCountByLabelName"], serde_json::json!([named("__name__", 3), named("job", 2)]));
+    for (query, text) in [
+        ("topN=0", "topN must be a positive number"),
+        ("date=soon", r#"invalid parameter "date": "soon" is no date; write for example 2026-11-22"#),
+    ] {
+        world.refuse(&format!("/api/v1/status/tsdb?{query}"), 400, "bad_data", text).await;
+    }
+    world
+        .check(
+            "/api/v1/status/storage",
+            concat!(
+                r#"{"readOnly":false,"why":"","freeBytes":1000,"series":3,"head":{"samples":5,"bytes":800},"#,
+                r#""log":{"segments":1,"bytes":64},"parts":{"parts":2,"samples":10,"bytes":300},"#,
+                r#""levels":{"spilled":{"parts":2,"samples":10,"bytes":300}},"#,
+                r#""days":{"2026-11-22":{"parts":2,"samples":10,"bytes":300}},"#,
+                r#""damages":["a.part: a wrong checksum at byte 16"]}"#,
             ),
         )
         .await;

@@ -153,7 +153,7 @@ impl SampleSource for Shelf {
         let samples: Arc<dyn ReadSamples> = Arc::new(Ones(range));
         let labels = self.series(matchers, range)?.into_iter();
         let series = labels.map(|labels| SelectedSeries { labels, samples: Arc::clone(&samples) }).collect();
-        Ok(SeriesSet { series, warnings: vec![] })
+        Ok(SeriesSet { series, ..SeriesSet::default() })
     }
 
     fn series(&self, matchers: &[Matcher], _: TimeRange) -> Result<Vec<Labels>, StoreError> {
@@ -208,7 +208,10 @@ impl ReadSamples for Ones {
 }
 
 impl StorageStatus for Shelf {
-    fn cardinality(&self, _: usize) -> Result<Cardinality, StoreError> {
+    fn cardinality(&self, wish: &CardinalityWish) -> Result<Cardinality, StoreError> {
+        if wish.focus.is_some() {
+            return Ok(Cardinality::of(&shelved(), None, wish));
+        }
         Ok(Cardinality {
             series: 3,
             label_pairs: 5,
@@ -216,6 +219,21 @@ impl StorageStatus for Shelf {
             series_by_metric: vec![("up".into(), 2), ("down".into(), 1)],
             ..Cardinality::default()
         })
+    }
+
+    fn report(&self) -> StorageReport {
+        let parts = PartsReport { parts: 2, samples: 10, bytes: 300 };
+        StorageReport {
+            free_bytes: 1_000,
+            series: 3,
+            head: (5, 800),
+            log: (1, 64),
+            parts,
+            levels: vec![("spilled".into(), parts)],
+            days: vec![("2026-11-22".into(), parts)],
+            damages: vec!["a.part: a wrong checksum at byte 16".into()],
+            ..StorageReport::default()
+        }
     }
 
     fn retention(&self) -> String {

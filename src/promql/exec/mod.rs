@@ -47,7 +47,7 @@ use crate::promql::features::Features;
 use crate::promql::interrupt::Interrupt;
 use crate::promql::plan::{Fetch, Kind, Node, Plan, SortOrder};
 use crate::promql::{QueryError, RangeSeries};
-use crate::store::{SampleSource, SelectedSeries};
+use crate::store::{SampleSource, SelectedSeries, Warnings};
 
 use meter::Meter;
 use row::Row;
@@ -62,6 +62,8 @@ pub(crate) struct Query<'q> {
     pub(crate) interrupt: Interrupt,
     pub(crate) meter: Meter,
     pub(crate) annotations: Mutex<Annotations>,
+    /// What storage says of those answers, and goes on saying while samples are read.
+    pub(crate) told: Vec<Warnings>,
     /// The answers to the plan's fetches.
     pub(crate) fetched: Vec<Vec<SelectedSeries>>,
 }
@@ -76,7 +78,7 @@ impl<'q> Query<'q> {
             let series = match fetch.range {
                 Some(range) => {
                     let found = self.source.select(&fetch.matchers, range)?;
-                    found.warnings.into_iter().for_each(|text| self.note(Note::Storage(text), Position::default()));
+                    self.told.push(found.warnings);
                     found.series
                 }
                 None => Vec::new(),
@@ -92,6 +94,12 @@ impl<'q> Query<'q> {
             self.fetched.push(series);
         }
         Ok(())
+    }
+
+    /// Takes over what storage has said. To be called once all samples are read.
+    pub(crate) fn note_storage(&self) {
+        let texts = self.told.iter().flat_map(Warnings::all);
+        texts.for_each(|text| self.note(Note::Storage(text), Position::default()));
     }
 
     pub(crate) fn note(&self, note: Note, position: Position) {

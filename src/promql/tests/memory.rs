@@ -59,7 +59,7 @@ impl SampleSource for MemorySource {
             labels: labels.clone(),
             samples: Arc::new(MemorySamples { rows: Arc::clone(rows), range }),
         };
-        Ok(SeriesSet { series: self.matching(matchers, range).map(selected).collect(), warnings: Vec::new() })
+        Ok(SeriesSet { series: self.matching(matchers, range).map(selected).collect(), ..SeriesSet::default() })
     }
 
     fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {

@@ -40,7 +40,7 @@ impl SampleSource for Samples {
             rows.sort_by_key(|row| row.at);
             SelectedSeries { labels, samples: Arc::new(Rows(rows)) }
         });
-        Ok(SeriesSet { series: series.collect(), warnings: Vec::new() })
+        Ok(SeriesSet { series: series.collect(), ..SeriesSet::default() })
     }
 
     fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {

@@ -15,6 +15,8 @@ pub(crate) const FORMAT: &[u8] = b"F";
 pub(crate) const LOG_FLOOR: &[u8] = b"W";
 /// The number of the next part; parts are never renumbered. Value: one varint.
 pub(crate) const NEXT_PART: &[u8] = b"N";
+/// The numbers below that one which were given out, and neither named nor given up. Value: varints.
+pub(crate) const OPEN_PARTS: &[u8] = b"o";
 /// `P` + part number: a part of the manifest. Value: empty, the part describes itself.
 pub(crate) const PARTS: &[u8] = b"P";
 /// `g` + group number: an HA group. Value: its name, then the names of its replicas in the order of lanes.

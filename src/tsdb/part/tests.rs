@@ -350,7 +350,7 @@ proptest! {
         let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
         let level = if seal { Level::Sealed } else { Level::Merged };
         let mut writer = PartWriter::create(&disk, directory.path(), 9, DAY, level, vec![5]).expect("writable");
-        let mut rewrite = Rewrite::new(&[], level);
+        let mut rewrite = Rewrite::new(&[], level, None);
         for (ordinal, (id, group, labels, _)) in expected.iter().enumerate() {
             for (number, (_, part)) in parts.iter().enumerate() {
                 part.find_each(&RoaringBitmap::from_iter([ordinal as u32]), |series, chunks| {

@@ -1,6 +1,7 @@
 //! A store in a temporary directory, with a clock in hand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::{Column, Labels, Matcher, Replica, Sample, Span, TimeRange, Timestamp};
 use crate::store::{
@@ -11,6 +12,7 @@ use crate::store::{
 use super::super::catalogue::memory::Memory;
 use super::super::files::Disk;
 use super::super::{Metrics, Progress, Settings, Tsdb, recover};
+use super::disk::Failing;
 
 /// Noon of some day.
 pub(super) const NOON: i64 = 1_700_049_600_000 - 1_700_049_600_000 % 86_400_000 + 43_200_000;
@@ -47,6 +49,8 @@ pub(super) struct World {
     pub(super) catalogue: Memory,
     pub(super) settings: Settings,
     pub(super) disk: Disk,
+    /// What makes the disk fail, once [`World::on_a_failing_disk`] has put it there.
+    pub(super) faults: Arc<Failing>,
     store: Option<Tsdb>,
     pub(super) now: Timestamp,
 }
@@ -60,10 +64,17 @@ impl World {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut settings = Settings { data: directory.path().to_path_buf(), ..Settings::default() };
         change(&mut settings);
-        let (catalogue, disk) = (Memory::default(), Disk::default());
-        let mut world = World { _directory: directory, catalogue, settings, disk, store: None, now: after_noon(0) };
+        let (catalogue, disk, faults) = (Memory::default(), Disk::default(), Failing::never());
+        let now = after_noon(0);
+        let mut world = World { _directory: directory, catalogue, settings, disk, faults, store: None, now };
         world.open().expect("a new store opens");
         world
+    }
+
+    /// From now on the disk can be made to fail.
+    pub(super) fn on_a_failing_disk(&mut self, faults: Arc<Failing>) {
+        (self.disk, self.faults) = (faults.disk(), faults);
+        self.crash();
     }
 
     pub(super) fn open(&mut self) -> Result<(), StoreError> {
@@ -71,8 +82,13 @@ impl World {
         let (settings, catalogue) = (self.settings.clone(), Box::new(self.catalogue.clone()));
         let store =
             recover::open(settings, catalogue, Metrics::default(), self.disk.clone(), self.now, &Progress::default())?;
-        self.store = Some(Tsdb { store: std::sync::Arc::new(store) });
+        self.store = Some(Tsdb { store: Arc::new(store) });
         Ok(())
+    }
+
+    /// No process has the store open any more.
+    pub(super) fn stop(&mut self) {
+        self.store = None;
     }
 
     /// As after `kill -9`: nothing is closed, everything is opened again.
@@ -86,21 +102,30 @@ impl World {
 
     /// Spills the head whatever its age.
     pub(super) fn spill(&self) -> Result<usize, StoreError> {
-        let mut work = self.store().store.work.lock();
-        self.store().store.spill(&mut work).map(|(parts, _)| parts)
+        let mut spilling = self.store().store.spilling.lock();
+        self.store().store.spill(&mut spilling).map(|(parts, _)| parts)
     }
 
     pub(super) fn push(&self, samples: &[(&str, Timestamp, f64)]) -> Result<Appended, StoreError> {
+        self.push_to(self.store(), samples)
+    }
+
+    /// As [`push`](Self::push), to another store.
+    pub(super) fn push_to(&self, store: &Tsdb, samples: &[(&str, Timestamp, f64)]) -> Result<Appended, StoreError> {
         let rows: Vec<(&str, BatchSample)> = samples
             .iter()
             .map(|(key, at, value)| (*key, super::super::rows::float(Sample { at: *at, value: *value })))
             .collect();
-        self.push_rows(&rows)
+        self.push_rows_to(store, &rows)
     }
 
     pub(super) fn push_rows(&self, rows: &[(&str, BatchSample)]) -> Result<Appended, StoreError> {
+        self.push_rows_to(self.store(), rows)
+    }
+
+    fn push_rows_to(&self, store: &Tsdb, rows: &[(&str, BatchSample)]) -> Result<Appended, StoreError> {
         let series = rows.iter().enumerate();
-        self.store().append(&SeriesBatch {
+        store.append(&SeriesBatch {
             received_at: self.now,
             naming: &PlainNaming,
             series: series
@@ -117,17 +142,7 @@ impl World {
 
     /// Every float of every series, as `(labels, time, bits)`.
     pub(super) fn everything(&self) -> Vec<(String, i64, u64)> {
-        let mut all = Vec::new();
-        for (labels, column) in self.read(&[], TimeRange::ALL) {
-            all.extend(
-                column
-                    .at
-                    .iter()
-                    .zip(&column.values)
-                    .map(|(at, value)| (labels.clone(), at.as_millis(), value.to_bits())),
-            );
-        }
-        all
+        everything_of(self.store())
     }
 
     pub(super) fn pass(&mut self, span: Span) {
@@ -147,4 +162,14 @@ pub(super) fn read(source: &dyn SampleSource, matchers: &[Matcher], range: TimeR
         }
     }
     found
+}
+
+/// As [`World::everything`].
+pub(super) fn everything_of(source: &dyn SampleSource) -> Vec<(String, i64, u64)> {
+    let mut all = Vec::new();
+    for (labels, column) in read(source, &[], TimeRange::ALL) {
+        let rows = column.at.iter().zip(&column.values);
+        all.extend(rows.map(|(at, value)| (labels.clone(), at.as_millis(), value.to_bits())));
+    }
+    all
 }

@@ -1,12 +1,14 @@
 //! The command line: what can be said, and what each word does.
 
+mod store;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::units::Length;
+use crate::config::units::{Bytes, Length};
 use crate::config::{self, Config, LogFormat};
 use crate::model::Span;
 use crate::model::with_causes;
@@ -63,6 +65,9 @@ enum Command {
     /// Say what is wrong with a file, without running anything
     #[command(subcommand)]
     Check(Check),
+    /// Look at, verify and repair a data directory that no Weir has open
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -86,6 +91,10 @@ pub struct Serve {
     /// How long samples are kept, e.g. 90d, 2y, 100y [default: 90d]
     #[arg(long, value_name = "TIME", env = "WEIR_RETENTION")]
     pub retention: Option<Length>,
+
+    /// What samples may take on disk, e.g. 500GiB; beyond it the oldest go [default: as much as there is]
+    #[arg(long, value_name = "SIZE", env = "WEIR_RETENTION_SIZE")]
+    pub retention_size: Option<Bytes>,
 
     /// Configuration file (YAML); config/weir.yml lists every key with its default
     #[arg(long, value_name = "FILE", env = "WEIR_CONFIG")]
@@ -143,6 +152,7 @@ pub fn run() -> ExitCode {
             }
         }
         Command::Check(Check::Rules { files }) => check_rules(&files),
+        Command::Store(store) => store::run(&store),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -179,6 +189,7 @@ pub fn settle(flags: &Serve) -> Result<Config, Vec<config::Problem>> {
     config.listen = flags.listen.unwrap_or(config.listen);
     config.data = flags.data.clone().unwrap_or(config.data);
     config.retention = flags.retention.unwrap_or(config.retention);
+    config.retention_size = flags.retention_size.unwrap_or(config.retention_size);
     config.log.format = flags.log_format.unwrap_or(config.log.format);
     config.rules.files.extend(flags.rules.iter().cloned());
     config.notifiers.extend(flags.notifier.iter().cloned());
