@@ -113,7 +113,7 @@ impl Stopped {
         for path in self.files("parts", "part")? {
             verified.parts += 1;
             match open(&path)? {
-                Ok(part) => verified.rows += verify_part(&part, report)?,
+                Ok(part) => verified.rows += part.verify(report),
                 Err(damage) => report(damage),
             }
         }
@@ -209,35 +209,6 @@ fn damage_of(error: StoreError) -> Result<Damage, StoreError> {
         StoreError::Corrupt { file, offset, found } => Ok(Damage { file, offset, found }),
         other => Err(other),
     }
-}
-
-/// Reads every block of a part; tells how many rows are good.
-fn verify_part(part: &Part, report: &mut dyn FnMut(Damage)) -> Result<u64, StoreError> {
-    let mut good = 0;
-    let mut column = Column::default();
-    // One by one: a damaged block of the directory hides no other.
-    for ordinal in 0..part.meta().series {
-        let found = match part.find(&RoaringBitmap::from_iter([ordinal])) {
-            Ok(found) => found,
-            Err(error) => {
-                report(damage_of(error)?);
-                continue;
-            }
-        };
-        for (series, chunks) in found {
-            if let Err(error) = part.labels(&series) {
-                report(damage_of(error)?);
-            }
-            for chunk in &chunks {
-                column.clear();
-                match part.read_chunk(chunk, &mut column) {
-                    Ok(()) => good += column.len() as u64,
-                    Err(error) => report(damage_of(error)?),
-                }
-            }
-        }
-    }
-    Ok(good)
 }
 
 fn verify_segment(path: &Path, verified: &mut Verified, report: &mut dyn FnMut(Damage)) -> Result<(), StoreError> {

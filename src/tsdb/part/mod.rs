@@ -37,7 +37,7 @@ use crate::model::{Lane, TimeRange, Timestamp};
 pub(crate) use columns::SharedTimes;
 pub(crate) use read::{OpenError, Part, PartSeries};
 #[allow(unused_imports, reason = "`weir store verify` and `dump` print them")]
-pub(crate) use verify::{Damage, Kind};
+pub(crate) use verify::Kind;
 pub(crate) use write::PartWriter;
 
 const MAGIC: [u8; 8] = *b"WEIRPART";

@@ -137,7 +137,7 @@ fn a_part_of_format_1_gives_back_what_was_written() {
 /// What a look at the whole part finds wrong.
 fn damages(part: &Part) -> Vec<(u64, String)> {
     let mut found = Vec::new();
-    part.verify(&mut |damage| found.push((damage.offset, damage.what)));
+    part.verify(&mut |damage| found.push((damage.offset, damage.found)));
     found
 }
 
@@ -151,7 +151,7 @@ fn a_look_at_a_whole_part_finds_the_damaged_series_and_no_other() {
     damaged[20] ^= 4;
     std::fs::write(part.path(), damaged).expect("writable");
     let found = damages(&Part::open(part.path()).expect("opens"));
-    let expected = "a wrong checksum: metric_00{instance=\"host-0:9100\", job=\"node\"}";
+    let expected = "a wrong checksum, which costs metric_00{instance=\"host-0:9100\", job=\"node\"},";
     assert_eq!(found, [(16, expected.to_owned())]);
 }
 

@@ -3,26 +3,14 @@
 //! A read checks what it reads and no more; this reads all, so that damage is known before somebody needs the rows. One
 //! damaged block hides nothing else: the look goes on behind it.
 
-#![allow(dead_code, reason = "`weir store verify` and `dump` call it")]
-
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use crate::model::{Column, Labels};
 use crate::store::StoreError;
 
+use super::super::damages::Damage;
 use super::blocks::BlockTable;
 use super::{BLOCK_SERIES, ChunkRef, HEADER_BYTES, Part};
-
-/// Something in a part that is not what was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Damage {
-    pub(crate) file: PathBuf,
-    /// Where the damaged block begins.
-    pub(crate) offset: u64,
-    /// What is wrong, and whose it is where that is known.
-    pub(crate) what: String,
-}
 
 /// The blocks of one kind in a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +41,8 @@ impl Losses {
 
 impl Part {
     /// Reads every block, decodes every chunk, and reports what is damaged, each block once, with the series that it
-    /// costs. Header, footer and tables were checked when the part was opened.
-    pub(crate) fn verify(&self, report: &mut dyn FnMut(Damage)) {
+    /// costs. Tells how many rows are good. Header, footer and tables were checked when the part was opened.
+    pub(crate) fn verify(&self, report: &mut dyn FnMut(Damage)) -> u64 {
         let (mut losses, mut rows) = (Losses::default(), 0);
         let mut last_labels: Option<Labels> = None;
         for number in 0..(self.meta().series as usize).div_ceil(BLOCK_SERIES) {
@@ -95,10 +83,11 @@ impl Part {
             losses.add(self.file.corrupt(0, &found), || "the whole part".into());
         }
         for ((offset, found), (first, more)) in losses.series {
-            let what =
-                if more == 0 { format!("{found}: {first}") } else { format!("{found}: {first}, and {more} more") };
-            report(Damage { file: self.path().to_path_buf(), offset, what });
+            let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let found = format!("{found}, which costs {first}{others},");
+            report(Damage { file: self.path().to_path_buf(), offset, found });
         }
+        rows
     }
 
     fn verify_chunk(&self, chunk: &ChunkRef) -> Result<(), StoreError> {

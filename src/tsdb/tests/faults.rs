@@ -459,7 +459,7 @@ fn an_answer_without_a_damaged_block_says_so() {
             series.samples.read(&mut column).expect("the rest is served");
             rows.push(column.len());
         }
-        assert_eq!(rows, [1, 2], "one chunk is missing");
+        assert_eq!(rows, [1, 1], "the block that both share is missing");
         let warnings = found.warnings.all();
         let [warning] = &warnings[..] else { panic!("one warning: {warnings:?}") };
         assert!(warning.contains("0000000000000001.part: a wrong checksum at byte 16"), "{warning}");

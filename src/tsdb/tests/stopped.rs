@@ -65,13 +65,13 @@ fn a_look_at_everything_finds_nothing_in_a_good_store() {
     let (damages, verified) = found(&mut world);
     assert_eq!(damages, Vec::<String>::new());
     assert_eq!((verified.parts, verified.rows, verified.segments, verified.set_aside), (2, 800, 1, 0));
-    assert!(verified.records >= 2 && verified.catalogue_rows > 400);
+    assert!(verified.records >= 2 && verified.catalogue_rows > 8);
 }
 
 #[test]
 fn a_look_at_everything_names_file_and_place() {
     #[track_caller]
-    fn check(file: &str, place: usize, expected: &str) {
+    fn check(file: &str, place: usize, found_there: &str, at: &str) {
         let mut world = filled();
         world.stop();
         let path = world.settings.data.join(file);
@@ -82,13 +82,13 @@ fn a_look_at_everything_names_file_and_place() {
         let (damages, _) = found(&mut world);
         let [damage] = &damages[..] else { panic!("one damage: {damages:?}") };
         let what = damage.strip_prefix(&format!("{}: ", path.display())).expect("the file is named first");
-        assert!(what.contains(expected), "{damage}");
+        assert!(what.contains(found_there) && what.ends_with(at), "{damage}");
         fs::write(&path, &good).expect("writable");
         assert_eq!(found(&mut world).0, Vec::<String>::new(), "looking changes nothing");
     }
-    check("parts/0000000000000001.part", 18, "a wrong checksum at byte 16");
-    check("parts/0000000000000001.part", 0, "no part header at byte 0");
-    check("log/0000000000000003.log", 50, "bytes that are no record at byte 49");
+    check("parts/0000000000000001.part", 18, "a wrong checksum, which costs {", " at byte 16");
+    check("parts/0000000000000001.part", 0, "no part header", " at byte 0");
+    check("log/0000000000000003.log", 50, "bytes that are no record", " at byte 49");
 }
 
 #[test]
