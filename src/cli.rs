@@ -104,8 +104,8 @@ pub struct Serve {
     pub log_format: Option<LogFormat>,
 
     /// PromQL features that are off by default, comma-separated: promql-experimental-functions,
-    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal,
-    /// type-and-unit-labels, use-start-timestamps, promql-per-step-stats
+    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-duration-expr,
+    /// promql-delayed-name-removal, type-and-unit-labels, use-start-timestamps, promql-per-step-stats
     #[arg(long = "promql.enable", value_name = "FEATURE", value_delimiter = ',')]
     pub promql_enable: Vec<String>,
 

@@ -142,12 +142,13 @@ pub(crate) fn each_series(
             }
             query.note_all(done.annotations);
             let held: u64 = done.rows.iter().map(Row::samples).sum();
-            query.meter.hold(held)?;
+            let bytes: u64 = done.rows.iter().map(Row::bytes).sum();
+            query.meter.hold(held, bytes)?;
             for row in done.rows {
                 sink(id, row)?;
                 id += 1;
             }
-            query.meter.release(held);
+            query.meter.release(held, bytes);
         }
     }
     Ok(())

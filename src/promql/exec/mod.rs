@@ -17,6 +17,7 @@
 pub(crate) mod row;
 pub(crate) mod stream;
 pub(crate) mod meter;
+pub(crate) mod tracer;
 pub(crate) mod leaf;
 mod select;
 mod rollup;
@@ -52,6 +53,10 @@ use crate::store::{SampleSource, SelectedSeries};
 use meter::Meter;
 use row::Row;
 use stream::Stream;
+use tracer::Tracer;
+
+/// What a selected series takes while its query runs: handles to labels and to what reads its samples.
+const SERIES_BYTES: u64 = 128;
 
 /// A running query: what its operators share.
 pub(crate) struct Query<'q> {
@@ -61,6 +66,7 @@ pub(crate) struct Query<'q> {
     pub(crate) series_max: usize,
     pub(crate) interrupt: Interrupt,
     pub(crate) meter: Meter,
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) annotations: Mutex<Annotations>,
     /// The answers to the plan's fetches.
     pub(crate) fetched: Vec<Vec<SelectedSeries>>,
@@ -73,13 +79,9 @@ impl<'q> Query<'q> {
     /// What storage says; too many series.
     pub(crate) fn fetch(&mut self, fetches: &[Fetch]) -> Result<(), QueryError> {
         for fetch in fetches {
-            let series = match fetch.range {
-                Some(range) => {
-                    let found = self.source.select(&fetch.matchers, range)?;
-                    found.warnings.into_iter().for_each(|text| self.note(Note::Storage(text), Position::default()));
-                    found.series
-                }
-                None => Vec::new(),
+            let series = match &self.tracer {
+                Some(tracer) => tracer.fetch(|| self.select(fetch), Vec::len)?,
+                None => self.select(fetch)?,
             };
             if series.len() > self.series_max {
                 let limit = self.series_max;
@@ -89,9 +91,18 @@ impl<'q> Query<'q> {
                 )));
             }
             self.meter.found_series(series.len());
+            self.meter.hold(0, SERIES_BYTES * series.len() as u64)?;
             self.fetched.push(series);
         }
         Ok(())
+    }
+
+    fn select(&self, fetch: &Fetch) -> Result<Vec<SelectedSeries>, QueryError> {
+        self.interrupt.check()?;
+        let Some(range) = fetch.range else { return Ok(Vec::new()) };
+        let found = self.source.select(&fetch.matchers, range)?;
+        found.warnings.into_iter().for_each(|text| self.note(Note::Storage(text), Position::default()));
+        Ok(found.series)
     }
 
     pub(crate) fn note(&self, note: Note, position: Position) {
@@ -132,6 +143,13 @@ impl Scope {
 /// The series of a vector.
 pub(crate) fn build<'q>(query: &'q Query<'q>, node: &'q Node, scope: Scope) -> Result<Stream<'q>, QueryError> {
     query.interrupt.check()?;
+    match &query.tracer {
+        Some(tracer) => tracer.follow(node, &query.meter, || operator(query, node, scope)),
+        None => operator(query, node, scope),
+    }
+}
+
+fn operator<'q>(query: &'q Query<'q>, node: &'q Node, scope: Scope) -> Result<Stream<'q>, QueryError> {
     let vector = |node: &'q Node| build(query, node, scope);
     let numbers = |node: &'q Node| scalar::scalar(query, node, scope);
     match &node.kind {
