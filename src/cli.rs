@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::ask;
 use crate::config::units::Length;
 use crate::config::{self, Config, LogFormat};
 use crate::model::Span;
@@ -63,6 +64,9 @@ enum Command {
     /// Say what is wrong with a file, without running anything
     #[command(subcommand)]
     Check(Check),
+    /// Ask a running Weir or Prometheus, or the data of a stopped Weir
+    #[command(subcommand)]
+    Query(ask::Ask),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -143,6 +147,10 @@ pub fn run() -> ExitCode {
             }
         }
         Command::Check(Check::Rules { files }) => check_rules(&files),
+        Command::Query(ask) => match ask::run(&ask) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&[with_causes(error.as_ref())]),
+        },
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir", &mut std::io::stdout());
             ExitCode::SUCCESS

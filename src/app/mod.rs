@@ -16,6 +16,7 @@ mod settings;
 mod signals;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Serve;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::units::Length;
 use crate::http::{self, Phase, Readiness};
 use crate::ingest::{self, Ingest};
 use crate::promql::register::{Register, WriteLine};
@@ -189,6 +191,19 @@ async fn open_store(
             }
         }
     }
+}
+
+/// Opens the data directory of a Weir that is stopped, to ask it. Nothing old is dropped, and nothing is written: whoever
+/// calls this asks and forgets.
+///
+/// # Errors
+/// Where the directory cannot be opened: a Weir runs on it, or it is damaged.
+pub fn open_stopped(data: &Path, clock: &Clock) -> anyhow::Result<Arc<Tsdb>> {
+    let config = Config { data: data.to_owned(), retention: Length::days(100 * 365), ..Config::default() };
+    let settings = settings::tsdb(&config, process_seed(clock), false);
+    let catalogue = Rocks::open(&settings.data.join("catalogue"))?;
+    let (metrics, progress) = (tsdb::Metrics::default(), tsdb::Progress::default());
+    Ok(Arc::new(Tsdb::open(settings, Box::new(catalogue), metrics, clock.now(), &progress)?))
 }
 
 /// What recovery found; damage by file and place, since somebody must look.

@@ -86,7 +86,9 @@ impl Node {
             Kind::HistogramQuantile { quantile, of } => vec![quantile, of],
             Kind::HistogramQuantiles { of, quantiles, .. } => std::iter::once(&**of).chain(quantiles).collect(),
             Kind::HistogramFraction { lower, upper, of } => vec![lower, upper, of],
-            Kind::Aggregate(aggregate) => aggregate.parameter.iter().map(|node| &**node).chain([&*aggregate.of]).collect(),
+            Kind::Aggregate(aggregate) => {
+                aggregate.parameter.iter().map(|node| &**node).chain([&*aggregate.of]).collect()
+            }
             Kind::Rollup(rollup) => below(&rollup.range).into_iter().chain(&rollup.parameters).collect(),
             Kind::AbsentOverTime { of, .. } | Kind::Samples(of) => below(of).into_iter().collect(),
         }

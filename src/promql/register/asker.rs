@@ -57,7 +57,9 @@ impl fmt::Display for Asker {
                     Some(address) => write!(f, "{address}")?,
                     None => f.write_str("unknown")?,
                 }
-                for (name, text) in [("", &asker.user_agent), ("dashboard ", &asker.dashboard), ("panel ", &asker.panel)] {
+                for (name, text) in
+                    [("", &asker.user_agent), ("dashboard ", &asker.dashboard), ("panel ", &asker.panel)]
+                {
                     if let Some(text) = text {
                         write!(f, " {name}{text}")?;
                     }

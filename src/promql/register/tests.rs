@@ -28,7 +28,8 @@ fn a_query_is_active_until_it_ends_and_can_be_stopped() {
     let mut first = register.enter(question("a"), &interrupt, at(1));
     let second = register.enter(question("b"), &Interrupt::default(), at(2));
     first.starts(at(3));
-    let seen: Vec<_> = register.active().into_iter().map(|one| (one.question.text.to_string(), one.started_at)).collect();
+    let seen: Vec<_> =
+        register.active().into_iter().map(|one| (one.question.text.to_string(), one.started_at)).collect();
     assert_eq!(seen, [("a".to_owned(), Some(at(3))), ("b".to_owned(), None)]);
 
     let id = register.active()[0].id;

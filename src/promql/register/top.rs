@@ -125,7 +125,9 @@ impl Recent {
             let mut list = all.clone();
             // Equal costs stand in the order of their texts, so that a list does not jump from look to look.
             list.sort_by(|left, right| {
-                cost(right).total_cmp(&cost(left)).then_with(|| (&left.text, left.length).cmp(&(&right.text, right.length)))
+                cost(right)
+                    .total_cmp(&cost(left))
+                    .then_with(|| (&left.text, left.length).cmp(&(&right.text, right.length)))
             });
             list.truncate(most);
             list
