@@ -7,3 +7,4 @@ mod days;
 mod lanes;
 mod any_order;
 mod on_rocks;
+mod fuzz;
