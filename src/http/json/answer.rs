@@ -1,7 +1,5 @@
 //! The answer to a query, in pieces: a few hundred points at a time, and each series is let go once it is written.
 
-use smallvec::SmallVec;
-
 use crate::model::{Histogram, Timestamp};
 use crate::promql::value::Stats;
 use crate::promql::{Answer, Point, RangeSeries, Value, VectorSample};
@@ -200,11 +198,11 @@ impl OpenSeries {
 /// the same times, so that each time is put into digits once.
 #[derive(Default)]
 struct Stamps {
-    known: Vec<(Timestamp, SmallVec<[u8; STAMP_BYTES]>)>,
+    /// Each with the end of its text.
+    known: Vec<(Timestamp, usize)>,
+    texts: String,
 }
 
-/// A bracket, ten digits, a point, three digits, a comma: what times of our century take.
-const STAMP_BYTES: usize = 16;
 /// How many times are kept: those of the longest answer that the API gives to a range query.
 const STAMPS_MAX: usize = 11_001;
 
@@ -215,15 +213,17 @@ impl Stamps {
             *next += 1;
         }
         match self.known.get(*next) {
-            Some((known, text)) if *known == at => {
-                json.raw(std::str::from_utf8(text).expect("what was written is text"));
+            Some((known, end)) if *known == at => {
+                let start = next.checked_sub(1).map_or(0, |before| self.known[before].1);
+                json.raw(&self.texts[start..*end]);
                 *next += 1;
             }
             // Only behind the last, so that times stay in order.
             None if self.known.len() < STAMPS_MAX => {
                 let start = json.len();
                 json.raw("[").time(at).raw(",");
-                self.known.push((at, SmallVec::from_slice(json.written_from(start).as_bytes())));
+                self.texts.push_str(json.written_from(start));
+                self.known.push((at, self.texts.len()));
                 *next += 1;
             }
             _ => {
