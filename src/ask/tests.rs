@@ -142,7 +142,7 @@ no series
 PART                                                      TIME         OWN    SERIES     POINTS      SAMPLES
 aggregate  sum(rate(x[5m]))                           3.500 ms    0.500 ms         1          1           40
 └─ rollup  rate(x[5m])                                3.000 ms    3.000 ms         2          2           40
-   └─ fetch  {__name__=\"x\"} (once for …     0.250 ms    0.250 ms         2
+   └─ fetch  {__name__=\"x\"} (once for 2 s…     0.250 ms    0.250 ms         2
 ";
     let found = shown(&["instant", "up", "--explain"], body);
     let trimmed =

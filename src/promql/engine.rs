@@ -270,8 +270,13 @@ fn over_range(outcome: Outcome, grid: StepGrid) -> Value {
 
 fn range_series(entry: Entry, row: &Row, grid: StepGrid) -> RangeSeries {
     let mut series = RangeSeries { labels: entry.labels, ..RangeSeries::default() };
+    if row.is_full() {
+        series.floats = grid.points().zip(row.values().iter().copied()).collect();
+        return series;
+    }
     if !row.may_have_histograms() {
-        series.floats.reserve_exact(row.present().count());
+        series.floats = row.present().iter().map(|step| (grid.at(step), row.values()[step])).collect();
+        return series;
     }
     for (step, cell) in row.cells() {
         match cell {

@@ -87,14 +87,14 @@ async fn the_queries_that_cost_most_are_listed() {
     for _ in 0..2 {
         world.get("/api/v1/query?query=up").await;
     }
-    world.get("/api/v1/query_range?query=down&start=0&end=600&step=60").await;
+    world.get("/api/v1/query_range?query=-up&start=0&end=600&step=1").await;
     let (status, body) = world.get("/api/v1/status/top_queries?topN=1&maxLifetime=5m").await;
     let body = parsed(&body);
     assert_eq!((status, &body["topN"], &body["maxLifetime"]), (200, &json!("1"), &json!("5m")));
     assert_eq!(body["search.queryStats.lastQueriesCount"], 3);
     assert_eq!(body["topByCount"], json!([{"query": "up", "timeRangeSeconds": 0, "count": 2}]));
     let memory = &body["topByAvgMemoryUsage"][0];
-    assert_eq!((&memory["query"], &memory["timeRangeSeconds"]), (&json!("down"), &json!(600)));
+    assert_eq!((&memory["query"], &memory["timeRangeSeconds"]), (&json!("-up"), &json!(600)));
     assert!(memory["avgMemoryBytes"].as_u64().unwrap() > 0, "{memory}");
     assert_eq!(world.get("/api/v1/status/top_queries?topN=-1").await.0, 400);
 }
