@@ -193,12 +193,12 @@ impl Engine {
             lookback,
             series_max: settings.series_max,
             interrupt: options.interrupt.clone(),
-            meter: Meter::new(self.bounds(), grid.len()),
+            meter: Arc::new(Meter::new(self.bounds(), grid.len())),
             tracer: options.stopwatch.clone().map(Tracer::new),
             annotations: Mutex::new(Annotations::default()),
             fetched: Vec::new(),
         };
-        query.fetch(&plan.fetches)?;
+        query.fetch(&plan)?;
         let outcome = exec::run(&query, &plan, grid)?;
         let trace = query.tracer.as_ref().map(|tracer| Box::new(tracer.tree(&plan, text)));
         let value = if instant { at_instant(outcome, grid.start()) } else { over_range(outcome, grid) };

@@ -85,6 +85,15 @@ impl Meter {
         Ok(())
     }
 
+    /// Bytes that would be good to have from now on. Whether there is room for them: nothing is wrong where there is not.
+    pub(crate) fn hold_if_free(&self, bytes: u64) -> bool {
+        let fits = self.hold(0, bytes).is_ok();
+        if !fits {
+            self.release(0, bytes);
+        }
+        fits
+    }
+
     /// What was held and is no longer.
     pub(crate) fn release(&self, samples: u64, bytes: u64) {
         self.held.fetch_sub(samples, Ordering::Relaxed);

@@ -19,6 +19,7 @@ pub(crate) mod stream;
 pub(crate) mod meter;
 pub(crate) mod tracer;
 pub(crate) mod leaf;
+mod kept;
 mod select;
 mod rollup;
 mod subquery;
@@ -39,7 +40,7 @@ mod absent;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::{Span, StepGrid};
 use crate::promql::annotations::{Annotations, Note};
@@ -65,7 +66,7 @@ pub(crate) struct Query<'q> {
     pub(crate) lookback: Span,
     pub(crate) series_max: usize,
     pub(crate) interrupt: Interrupt,
-    pub(crate) meter: Meter,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) tracer: Option<Tracer>,
     pub(crate) annotations: Mutex<Annotations>,
     /// The answers to the plan's fetches.
@@ -73,12 +74,14 @@ pub(crate) struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// Asks storage for the series of all fetches.
+    /// Asks storage for the series of all fetches of a plan.
     ///
     /// # Errors
     /// What storage says; too many series.
-    pub(crate) fn fetch(&mut self, fetches: &[Fetch]) -> Result<(), QueryError> {
-        for fetch in fetches {
+    pub(crate) fn fetch(&mut self, plan: &Plan) -> Result<(), QueryError> {
+        let sharing = plan.selectors_by_fetch();
+        let room = kept::Room::new(Arc::clone(&self.meter));
+        for (fetch, selectors) in plan.fetches.iter().zip(sharing) {
             let series = match &self.tracer {
                 Some(tracer) => tracer.fetch(|| self.select(fetch), Vec::len)?,
                 None => self.select(fetch)?,
@@ -92,7 +95,7 @@ impl<'q> Query<'q> {
             }
             self.meter.found_series(series.len());
             self.meter.hold(0, SERIES_BYTES * series.len() as u64)?;
-            self.fetched.push(series);
+            self.fetched.push(if selectors > 1 { kept::keeping(series, &room) } else { series });
         }
         Ok(())
     }

@@ -103,22 +103,13 @@ impl Tracer {
     pub(crate) fn tree(&self, plan: &Plan, text: &str) -> TraceNode {
         let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sharing = vec![0; fetches.len()];
-        count_selectors(&plan.root, &mut sharing);
+        let sharing = plan.selectors_by_fetch();
         Drawing { nodes: &nodes, fetches: &fetches, sharing: &sharing, plan, text }.node(&plan.root)
     }
 }
 
 fn address(node: &Node) -> usize {
     std::ptr::from_ref(node).addr()
-}
-
-/// How many selectors use each fetch.
-fn count_selectors(node: &Node, into: &mut [u64]) {
-    if let Some(count) = node.fetch().and_then(|fetch| into.get_mut(fetch)) {
-        *count += 1;
-    }
-    node.children().into_iter().for_each(|child| count_selectors(child, into));
 }
 
 /// A reading of what only grows, or the difference of two.

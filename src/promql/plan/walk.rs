@@ -1,6 +1,21 @@
 //! Names and children of nodes, for whoever shows a plan.
 
-use super::{Kind, Node, Range, Source};
+use super::{Kind, Node, Plan, Range, Source};
+
+impl Plan {
+    /// How many selectors use each fetch.
+    pub(crate) fn selectors_by_fetch(&self) -> Vec<u64> {
+        fn count(node: &Node, into: &mut [u64]) {
+            if let Some(number) = node.fetch() {
+                into[number] += 1;
+            }
+            node.children().into_iter().for_each(|child| count(child, into));
+        }
+        let mut counts = vec![0; self.fetches.len()];
+        count(&self.root, &mut counts);
+        counts
+    }
+}
 
 impl Node {
     /// What kind of work this is, in a word.

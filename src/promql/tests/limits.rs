@@ -1,7 +1,11 @@
 //! What a query may hold, alone and together with others.
 
-use crate::model::{Labels, Span, StepGrid, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::model::{Column, Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
 use crate::promql::{Answer, Engine, MemoryPool, QueryError, QueryOptions, Settings};
+use crate::store::{ExemplarSeries, MetricMetadata, ReadSamples, SampleSource, SeriesSet, StoreError};
 
 use super::memory::MemorySource;
 
@@ -67,4 +71,63 @@ fn a_selector_finds_only_so_many_series() {
     let error = ask(&engine, &source(11), "sum(x)").expect_err("too many");
     assert_eq!(error.to_string(), "a selector of the query finds 11 series, more than the limit of 10");
     ask(&engine, &source(10), "sum(x)").expect("few enough");
+}
+
+/// Counts how often a series is read.
+struct Counting(MemorySource, Arc<AtomicUsize>);
+
+struct CountedRead(Arc<dyn ReadSamples>, Arc<AtomicUsize>);
+
+impl ReadSamples for CountedRead {
+    fn read(&self, into: &mut Column) -> Result<(), StoreError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.read(into)
+    }
+}
+
+impl SampleSource for Counting {
+    fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesSet, StoreError> {
+        let mut found = self.0.select(matchers, range)?;
+        for one in &mut found.series {
+            one.samples = Arc::new(CountedRead(Arc::clone(&one.samples), Arc::clone(&self.1)));
+        }
+        Ok(found)
+    }
+
+    fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
+        self.0.series(matchers, range)
+    }
+
+    fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        self.0.label_names(matchers, range)
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        self.0.label_values(name, matchers, range)
+    }
+
+    fn metadata(&self, metric: Option<&str>) -> Result<Vec<(String, Vec<MetricMetadata>)>, StoreError> {
+        self.0.metadata(metric)
+    }
+
+    fn exemplars(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<ExemplarSeries>, StoreError> {
+        self.0.exemplars(selectors, range)
+    }
+}
+
+#[test]
+fn a_selector_that_stands_twice_is_read_once() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let source = Counting(source(5), Arc::clone(&reads));
+    let count = |text: &str| {
+        let at = Timestamp::EPOCH + Span::HOUR;
+        let answer = Engine::default().instant(&source, text, at, &QueryOptions::default()).expect(text);
+        (answer.value, reads.swap(0, Ordering::Relaxed))
+    };
+    let (_, once) = count("x > 1");
+    assert_eq!(once, 5);
+    let (plain, twice) = count("x + x{n=~\".*\"}");
+    assert_eq!(twice, 10, "two selectors");
+    let (shared, once) = count("x + x");
+    assert_eq!((shared, once), (plain, 5));
 }
