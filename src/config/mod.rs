@@ -278,6 +278,11 @@ impl Config {
             "query.concurrency",
             "query.concurrency must be at least 1, or no query would ever run",
         );
+        need(
+            self.query.memory_max <= self.query.memory_total_max,
+            "query.memory_total_max",
+            "query.memory_total_max must not be smaller than query.memory_max: one query is part of all",
+        );
         need(self.query.timeout > Length::minutes(0), "query.timeout", "query.timeout must be more than 0s");
         need(self.rules.interval > Length::minutes(0), "rules.interval", "rules.interval must be more than 0s");
         need(
