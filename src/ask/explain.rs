@@ -29,8 +29,9 @@ pub(super) fn tree(trace: &Value, width: usize, paint: Paint) -> String {
             unless_zero(points),
             unless_zero(samples)
         );
-        let part = cut(&part, text_width);
-        text.push_str(&format!("{part:<text_width$}{}\n", if hot { paint.bold(&numbers) } else { numbers }));
+        let (part, numbers) = (cut(&part, text_width), numbers.trim_end());
+        let numbers = if hot { paint.bold(numbers) } else { numbers.to_owned() };
+        text.push_str(&format!("{part:<text_width$}{numbers}\n"));
     }
     text
 }
@@ -56,9 +57,9 @@ fn walk(node: &Value, first: &str, rest: &str, lines: &mut Vec<Line>) {
     let operator = node["operator"].as_str().unwrap_or("");
     let query = node["query"].as_str().or(node["message"].as_str()).unwrap_or("").split_whitespace();
     let shared = number("sharedBy");
-    let shared = if shared > 1 { format!(" (once for {shared} selectors)") } else { String::new() };
+    let shared = if shared > 1 { format!(" once for {shared}") } else { String::new() };
     lines.push(Line {
-        text: format!("{first}{operator}  {}{shared}", query.collect::<Vec<_>>().join(" ")),
+        text: format!("{first}{operator}{shared}  {}", query.collect::<Vec<_>>().join(" ")),
         took,
         own: (took - below).max(0.0),
         series: number("series"),
