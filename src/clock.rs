@@ -19,6 +19,13 @@ impl Clock {
         }))
     }
 
+    /// Time since now, for what takes less than a millisecond.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn stopwatch() -> Arc<dyn Fn() -> std::time::Duration + Send + Sync> {
+        let start = std::time::Instant::now();
+        Arc::new(move || start.elapsed())
+    }
+
     /// A clock that a test moves by hand.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let hand = Arc::new(AtomicI64::new(start.as_millis()));

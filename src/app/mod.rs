@@ -9,12 +9,14 @@
 
 mod metrics;
 mod maintenance;
+mod query_log;
 mod reload;
 mod seams;
 mod settings;
 mod signals;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,9 +28,12 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Serve;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::units::Length;
 use crate::http::{self, Phase, Readiness};
 use crate::ingest::{self, Ingest};
-use crate::promql::Engine;
+use crate::promql::register::{Register, WriteLine};
+use crate::promql::trace::Stopwatch;
+use crate::promql::{Engine, MemoryPool};
 use crate::rules::status::RuleStatus as _;
 use crate::rules::{self, Rules};
 use crate::telemetry;
@@ -36,6 +41,7 @@ use crate::tsdb::catalogue::rocks::Rocks;
 use crate::tsdb::{self, Tsdb};
 
 use maintenance::Maintenance;
+use query_log::QueryLog;
 use reload::Reload;
 pub(crate) use seams::day_text;
 use seams::{AdminSeam, StorageSeam};
@@ -90,14 +96,24 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
     };
     let maintenance = Maintenance::start(&tsdb, clock, settings::sync_log_every(config));
 
-    let engine = Arc::new(Engine::new(settings::engine(config, features)));
+    let memory = MemoryPool::new(config.query.memory_total_max.0 as u64);
+    let engine = Arc::new(Engine::new(settings::engine(config, features)).with_memory(memory));
+    let query_log = match config.query.log.as_os_str().is_empty() {
+        true => None,
+        false => Some(Arc::new(QueryLog::open(&config.query.log)?)),
+    };
+    let register = Arc::new(Register::new(query_log.clone().map(|log| {
+        let write_line: WriteLine = Box::new(move |line| log.write_line(line));
+        write_line
+    })));
     let ingest = Ingest::new(settings::ingest(config), Arc::clone(&tsdb) as _, ingest_metrics);
-    let rules = start_rules(config, features, &engine, &tsdb, clock, rules_metrics)?;
-    let reload = Arc::new(Reload::new(config, flags, Arc::clone(&rules), app_metrics, clock.clone()));
+    let rules = start_rules(config, features, &engine, &tsdb, &register, clock, rules_metrics)?;
+    let reload = Arc::new(Reload::new(config, flags, Arc::clone(&rules), query_log, app_metrics, clock.clone()));
 
     let services = http::Services {
         source: Arc::clone(&tsdb) as _,
         queries: engine,
+        register,
         features,
         writer: Arc::new(ingest),
         rules: Arc::clone(&rules) as _,
@@ -112,6 +128,7 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
         config: reload.status_hook(),
         flags: flag_values(config),
         clock: clock.to_fn(),
+        stopwatch: Stopwatch(Clock::stopwatch()),
     };
     if whole.set(http::router(services, settings::http(config))).is_err() {
         unreachable!("the whole router is set once");
@@ -177,6 +194,19 @@ async fn open_store(
     }
 }
 
+/// Opens the data directory of a Weir that is stopped, to ask it. Nothing old is dropped, and nothing is written: whoever
+/// calls this asks and forgets.
+///
+/// # Errors
+/// Where the directory cannot be opened: a Weir runs on it, or it is damaged.
+pub fn open_stopped(data: &Path, clock: &Clock) -> anyhow::Result<Arc<Tsdb>> {
+    let config = Config { data: data.to_owned(), retention: Length::days(100 * 365), ..Config::default() };
+    let settings = settings::tsdb(&config, process_seed(clock), false);
+    let catalogue = Rocks::open(&settings.data.join("catalogue"))?;
+    let (metrics, progress) = (tsdb::Metrics::default(), tsdb::Progress::default());
+    Ok(Arc::new(Tsdb::open(settings, Box::new(catalogue), metrics, clock.now(), &progress)?))
+}
+
 /// What recovery found; damage by file and place, since somebody must look.
 fn tell_recovery(status: &tsdb::Status) {
     let tsdb::Recovered { log_bytes, samples, torn_bytes, damages, nameless_samples, adopted_parts, .. } =
@@ -196,12 +226,20 @@ fn start_rules(
     features: crate::promql::Features,
     engine: &Arc<Engine>,
     tsdb: &Arc<Tsdb>,
+    register: &Arc<Register>,
     clock: &Clock,
     metrics: rules::Metrics,
 ) -> anyhow::Result<Arc<Rules>> {
     let handle = tokio::runtime::Handle::current();
     let deps = rules::Deps {
-        query: rules::query_with(Arc::clone(engine), Arc::clone(tsdb) as _, config.query.timeout.0, &handle),
+        query: rules::query_with(
+            Arc::clone(engine),
+            Arc::clone(tsdb) as _,
+            config.query.timeout.0,
+            Arc::clone(register),
+            clock.to_fn(),
+            &handle,
+        ),
         sink: Arc::clone(tsdb) as _,
         journal: Arc::clone(tsdb) as _,
         clock: clock.to_fn(),

@@ -9,6 +9,7 @@ use crate::http::ConfigStatus;
 use crate::rules::{Rules, RulesError};
 
 use super::metrics::Metrics;
+use super::query_log::QueryLog;
 
 /// Knows how to reload, and how the last time went.
 pub(super) struct Reload {
@@ -16,15 +17,31 @@ pub(super) struct Reload {
     started_with: Config,
     flags: Serve,
     rules: Arc<Rules>,
+    query_log: Option<Arc<QueryLog>>,
     metrics: Metrics,
     clock: Clock,
     status: Mutex<ConfigStatus>,
 }
 
 impl Reload {
-    pub(super) fn new(config: &Config, flags: &Serve, rules: Arc<Rules>, metrics: Metrics, clock: Clock) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        flags: &Serve,
+        rules: Arc<Rules>,
+        query_log: Option<Arc<QueryLog>>,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Self {
         let status = ConfigStatus { yaml: shown(config, flags), loaded_at: clock.now(), last_reload_worked: true };
-        Reload { started_with: config.clone(), flags: flags.clone(), rules, metrics, clock, status: Mutex::new(status) }
+        Reload {
+            started_with: config.clone(),
+            flags: flags.clone(),
+            rules,
+            query_log,
+            metrics,
+            clock,
+            status: Mutex::new(status),
+        }
     }
 
     /// Reloads; what is wrong is logged, counted and returned, and the old configuration stays.
@@ -57,6 +74,9 @@ impl Reload {
             RulesError::Files(problems) => lines(&problems),
             other => other.to_string(),
         })?;
+        if let Some(log) = &self.query_log {
+            log.reopen().map_err(|error| format!("{error:#}"))?;
+        }
         for setting in waiting(&self.started_with, &config) {
             tracing::warn!(setting, "the configuration has changed where only a restart takes it over");
         }

@@ -21,6 +21,8 @@ pub(super) fn engine(config: &Config, features: Features) -> promql::Settings {
     promql::Settings {
         lookback: config.query.lookback.0,
         samples_max: config.query.samples_max,
+        bytes_max: config.query.memory_max.0 as u64,
+        series_max: config.query.series_max,
         features,
         ..promql::Settings::default()
     }

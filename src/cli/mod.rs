@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::ask;
 use crate::config::units::{Bytes, Length};
 use crate::config::{self, Config, LogFormat};
 use crate::model::Span;
@@ -68,6 +69,9 @@ enum Command {
     /// Look at, verify and repair a data directory that no Weir has open
     #[command(subcommand)]
     Store(store::Store),
+    /// Ask a running Weir or Prometheus, or the data of a stopped Weir
+    #[command(subcommand)]
+    Query(ask::Ask),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -113,8 +117,8 @@ pub struct Serve {
     pub log_format: Option<LogFormat>,
 
     /// PromQL features that are off by default, comma-separated: promql-experimental-functions,
-    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal,
-    /// type-and-unit-labels, use-start-timestamps, promql-per-step-stats
+    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-duration-expr,
+    /// promql-delayed-name-removal, type-and-unit-labels, use-start-timestamps, promql-per-step-stats
     #[arg(long = "promql.enable", value_name = "FEATURE", value_delimiter = ',')]
     pub promql_enable: Vec<String>,
 
@@ -153,6 +157,10 @@ pub fn run() -> ExitCode {
         }
         Command::Check(Check::Rules { files }) => check_rules(&files),
         Command::Store(store) => store::run(&store),
+        Command::Query(ask) => match ask::run(&ask) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&[with_causes(error.as_ref())]),
+        },
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir", &mut std::io::stdout());
             ExitCode::SUCCESS

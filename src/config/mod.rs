@@ -155,6 +155,14 @@ pub struct Query {
     pub concurrency: usize,
     /// Most samples one query may load.
     pub samples_max: u64,
+    /// Most memory one query may hold.
+    pub memory_max: Bytes,
+    /// Most memory all queries may hold together.
+    pub memory_total_max: Bytes,
+    /// Most series one selector may find.
+    pub series_max: usize,
+    /// File that each query is logged to, a JSON object a line; empty: none.
+    pub log: PathBuf,
     /// Prometheus' feature flags: `promql-experimental-functions` and its siblings.
     pub features: Vec<String>,
 }
@@ -251,6 +259,10 @@ impl Default for Query {
             timeout: Length::minutes(2),
             concurrency: 20,
             samples_max: 50_000_000,
+            memory_max: Bytes::mib(1024),
+            memory_total_max: Bytes::mib(4096),
+            series_max: 2_000_000,
+            log: PathBuf::new(),
             features: Vec::new(),
         }
     }
@@ -291,6 +303,11 @@ impl Config {
             self.query.concurrency > 0,
             "query.concurrency",
             "query.concurrency must be at least 1, or no query would ever run",
+        );
+        need(
+            self.query.memory_max <= self.query.memory_total_max,
+            "query.memory_total_max",
+            "query.memory_total_max must not be smaller than query.memory_max: one query is part of all",
         );
         need(self.query.timeout > Length::minutes(0), "query.timeout", "query.timeout must be more than 0s");
         need(self.rules.interval > Length::minutes(0), "rules.interval", "rules.interval must be more than 0s");

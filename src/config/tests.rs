@@ -32,6 +32,7 @@ fn a_wrong_file_says_where_and_what() {
     check("write:\n  body_max: 8 megs\n", "weir.yml:2:13", "32MiB");
     check("retention: 5m\n", "weir.yml:1:1", "at least 1h");
     check("write: {body_max: 64MiB}\n", "weir.yml", "write.decoded_max");
+    check("query: {memory_max: 8GiB}\n", "weir.yml", "query.memory_total_max");
     check("query: 3\n", "weir.yml:1:8", "keys with values are expected");
     check("notifiers: http://one\n", "weir.yml:1:12", "a list is expected");
     check("write:\n  labels_max: -1\n", "weir.yml:2:15", "a whole number is expected");

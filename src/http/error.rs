@@ -100,6 +100,7 @@ impl ApiError {
         match error {
             QueryError::Parse(why) => ApiError::parameter(name, why),
             QueryError::Store(error) => error.into(),
+            QueryError::Overloaded(_) => ApiError::new(ErrorKind::Unavailable, error.to_string()),
             QueryError::Timeout(_) => ApiError::new(ErrorKind::Timeout, error.to_string()),
             QueryError::Canceled(_) => ApiError::new(ErrorKind::Canceled, error.to_string()),
             _ => ApiError::new(ErrorKind::Execution, error.to_string()),

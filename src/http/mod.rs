@@ -21,8 +21,10 @@ pub mod gate;
 mod early;
 mod body;
 mod access;
+mod asker;
 mod prefix;
 mod query;
+mod running;
 mod series;
 mod rules;
 mod status;
@@ -115,6 +117,9 @@ pub fn router(services: Services, settings: Settings) -> Router {
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/tsdb", get(storage::cardinality))
         .route("/api/v1/status/storage", get(storage::report))
+        .route("/api/v1/status/active_queries", ask(running::active))
+        .route("/api/v1/status/active_queries/cancel", change(running::cancel))
+        .route("/api/v1/status/top_queries", ask(running::top))
         .route("/api/v1/status/walreplay", get(status::replay))
         .route("/api/v1/admin/tsdb/delete_series", change(admin::delete_series))
         .route("/api/v1/admin/tsdb/clean_tombstones", change(admin::clean_tombstones))

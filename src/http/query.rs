@@ -9,8 +9,10 @@ use axum::response::Response;
 
 use crate::model::{Matcher, Span, StepGrid, TimeRange, Timestamp};
 use crate::promql::parse::parse;
+use crate::promql::register::Question;
 use crate::promql::{Answer, Expr, ExprKind, Interrupt, QueryError, QueryOptions, Value, format, tree};
 
+use super::asker::AskedBy;
 use super::error::ApiError;
 use super::gate::Place;
 use super::json::answer::{AnswerPieces, Frame, QueryStats};
@@ -22,14 +24,18 @@ use super::{Http, answer};
 pub(super) const TRUNCATED: &str = "results truncated due to limit";
 
 /// `/api/v1/query`
-pub(super) async fn instant(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn instant(
+    State(http): State<Arc<Http>>,
+    AskedBy(asker): AskedBy,
+    params: Params,
+) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let now = http.now();
     let at = params.time_or("time", now)?;
     let asked = Asked::read(&http, &params)?;
-    let text = params.first("query").to_owned();
+    let question = Question { text: params.first("query").into(), grid: StepGrid::instant(at), asker };
     let (answer, stats, place) = asked
-        .run(&http, text, move |http, text, options| {
+        .run(&http, question, move |http, text, options| {
             http.services.queries.instant(http.services.source.as_ref(), text, at, options)
         })
         .await?;
@@ -38,7 +44,11 @@ pub(super) async fn instant(State(http): State<Arc<Http>>, params: Params) -> Re
 }
 
 /// `/api/v1/query_range`
-pub(super) async fn range(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn range(
+    State(http): State<Arc<Http>>,
+    AskedBy(asker): AskedBy,
+    params: Params,
+) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let start = params.time("start")?;
     let end = params.time("end")?;
@@ -57,9 +67,9 @@ pub(super) async fn range(State(http): State<Arc<Http>>, params: Params) -> Resu
         )));
     }
     let asked = Asked::read(&http, &params)?;
-    let text = params.first("query").to_owned();
+    let question = Question { text: params.first("query").into(), grid, asker };
     let (answer, stats, place) = asked
-        .run(&http, text, move |http, text, options| {
+        .run(&http, question, move |http, text, options| {
             http.services.queries.range(http.services.source.as_ref(), text, grid, options)
         })
         .await?;
@@ -73,17 +83,12 @@ struct Asked {
     lookback: Option<Span>,
     stats: bool,
     per_step: bool,
+    trace: bool,
 }
 
 impl Asked {
     fn read(http: &Http, params: &Params) -> Result<Self, ApiError> {
-        let longest = http.settings.query_timeout;
-        // prometheus-adapter may compute a negative timeout: it means no more than "none given".
-        let timeout = match params.first("timeout").strip_prefix('-') {
-            Some(_) => None,
-            None => params.span_if_given("timeout")?.filter(|timeout| *timeout > Span::ZERO),
-        };
-        let timeout = timeout.unwrap_or(longest);
+        let timeout = timeout(http, params)?;
         let lookback = match params.first("lookback_delta") {
             "" => None,
             text => Some(
@@ -93,30 +98,38 @@ impl Asked {
         };
         let stats = params.first("stats");
         Ok(Asked {
-            timeout: timeout.min(longest),
+            timeout,
             lookback: lookback.filter(|lookback| *lookback > Span::ZERO),
             stats: !stats.is_empty(),
             per_step: stats == "all",
+            trace: ["trace", "explain"].iter().any(|name| matches!(params.first(name), "1" | "true")),
         })
     }
 
     async fn run(
         &self,
         http: &Arc<Http>,
-        text: String,
+        question: Question,
         evaluate: impl FnOnce(&Http, &str, &QueryOptions) -> Result<Answer, QueryError> + Send + 'static,
     ) -> Result<(Answer, QueryStats, Place), ApiError> {
         let interrupt = Interrupt::default();
-        let options =
-            QueryOptions { lookback: self.lookback, interrupt: interrupt.clone(), per_step_stats: self.per_step };
+        let options = QueryOptions {
+            lookback: self.lookback,
+            interrupt: interrupt.clone(),
+            per_step_stats: self.per_step,
+            stopwatch: self.trace.then(|| http.services.stopwatch.clone()),
+        };
         let asked_at = http.now();
+        let text = Arc::clone(&question.text);
+        let mut running = http.services.register.enter(question, &interrupt, asked_at);
         let work = {
             let http = Arc::clone(http);
             move || {
                 let began_at = http.now();
+                running.starts(began_at);
                 let answer = evaluate(&http, &text, &options);
                 let ended_at = http.now();
-                note_if_slow(&text, ended_at - began_at, &answer);
+                running.ended(ended_at, &answer);
                 Ok((answer?, began_at, ended_at))
             }
         };
@@ -137,6 +150,20 @@ impl Asked {
     }
 }
 
+/// How long a request may take: as long as it wants, up to the bound that is set.
+///
+/// # Errors
+/// Where `timeout` is no duration.
+pub(super) fn timeout(http: &Http, params: &Params) -> Result<Span, ApiError> {
+    let longest = http.settings.query_timeout;
+    // prometheus-adapter may compute a negative timeout: it means no more than "none given".
+    let wanted = match params.first("timeout").strip_prefix('-') {
+        Some(_) => None,
+        None => params.span_if_given("timeout")?.filter(|timeout| *timeout > Span::ZERO),
+    };
+    Ok(wanted.map_or(longest, |wanted| wanted.min(longest)))
+}
+
 /// An answer that keeps its query's place until it is written.
 struct Held {
     pieces: AnswerPieces,
@@ -146,33 +173,6 @@ struct Held {
 impl pages::Pieces for Held {
     fn write_next(&mut self, into: &mut Json) -> bool {
         self.pieces.write_next(into)
-    }
-}
-
-/// Queries that run this long are worth a line with their text.
-const SLOW: Span = Span::from_secs(5);
-
-/// Bytes of a slow query's text in the log.
-const LOGGED_BYTES_MAX: usize = 2048;
-
-/// Runs where the query ran, so that a query whose asker gave up is logged too.
-fn note_if_slow(text: &str, took: Span, answer: &Result<Answer, QueryError>) {
-    if took < SLOW {
-        return;
-    }
-    let text = &text[..text.floor_char_boundary(LOGGED_BYTES_MAX)];
-    match answer {
-        Ok(Answer { stats, .. }) => tracing::warn!(
-            target: "weir::query",
-            query = text,
-            took_ms = took.as_millis(),
-            series = stats.series_fetched,
-            samples = stats.samples_read,
-            "slow query"
-        ),
-        Err(error) => {
-            tracing::warn!(target: "weir::query", query = text, took_ms = took.as_millis(), %error, "slow query failed");
-        }
     }
 }
 

@@ -6,13 +6,14 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use crate::model::{Matcher, TimeRange};
+use crate::promql::Interrupt;
 use crate::promql::parse::parse_selector;
 use crate::store::{SampleSource, StoreError};
 
 use super::error::ApiError;
 use super::json::pages::{self, ListAnswer};
 use super::params::Params;
-use super::query::TRUNCATED;
+use super::query::{TRUNCATED, timeout};
 use super::{Http, answer};
 
 /// `/api/v1/series`
@@ -23,7 +24,7 @@ pub(super) async fn series(State(http): State<Arc<Http>>, params: Params) -> Res
     let limit = params.limit()?;
     let range = params.range()?;
     let sets = matcher_sets(&params).map_err(|why| ApiError::parameter("match[]", why))?;
-    let found = union(&http, sets, range, |source, matchers, range| source.series(matchers, range)).await?;
+    let found = union(&http, &params, sets, range, |source, matchers, range| source.series(matchers, range)).await?;
     Ok(list(found, limit, |json, labels| {
         json.labels(labels);
     }))
@@ -34,7 +35,8 @@ pub(super) async fn label_names(State(http): State<Arc<Http>>, params: Params) -
     let limit = params.limit()?;
     let range = params.range()?;
     let sets = matcher_sets(&params).map_err(ApiError::bad_data)?;
-    let found = union(&http, sets, range, |source, matchers, range| source.label_names(matchers, range)).await?;
+    let found =
+        union(&http, &params, sets, range, |source, matchers, range| source.label_names(matchers, range)).await?;
     Ok(list(found, limit, |json, name| {
         json.string(name);
     }))
@@ -52,7 +54,7 @@ pub(super) async fn label_values(
     let sets = matcher_sets(&params).map_err(ApiError::bad_data)?;
     let values =
         move |source: &dyn SampleSource, matchers: &[Matcher], range| source.label_values(&name, matchers, range);
-    let found = union(&http, sets, range, values).await?;
+    let found = union(&http, &params, sets, range, values).await?;
     Ok(list(found, limit, |json, value| {
         json.string(value);
     }))
@@ -68,19 +70,25 @@ pub(super) fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, String>
     Ok(sets)
 }
 
-/// Looks up each matcher set, all series where there is none, and merges what comes back.
+/// Looks up each matcher set, all series where there is none, and merges what comes back. Under the same deadline as a
+/// query; who leaves is not looked up for any more once the set at hand is done.
 async fn union<T: Ord + Send + 'static>(
     http: &Http,
+    params: &Params,
     sets: Vec<Vec<Matcher>>,
     range: Option<TimeRange>,
     look_up: impl Fn(&dyn SampleSource, &[Matcher], TimeRange) -> Result<Vec<T>, StoreError> + Send + 'static,
 ) -> Result<Vec<T>, ApiError> {
     let Some(range) = range else { return Ok(Vec::new()) };
     let source = Arc::clone(&http.services.source);
+    let interrupt = Interrupt::default();
+    let watched = interrupt.clone();
     let work = move || {
-        let Some((first, rest)) = sets.split_first() else { return look_up(source.as_ref(), &[], range) };
+        watched.check()?;
+        let Some((first, rest)) = sets.split_first() else { return Ok(look_up(source.as_ref(), &[], range)?) };
         let mut all = look_up(source.as_ref(), first, range)?;
         for set in rest {
+            watched.check()?;
             all.extend(look_up(source.as_ref(), set, range)?);
         }
         if !rest.is_empty() {
@@ -89,7 +97,8 @@ async fn union<T: Ord + Send + 'static>(
         }
         Ok(all)
     };
-    Ok(http.lookups.run(work).await??)
+    let (found, _) = http.lookups.run_query(timeout(http, params)?, &interrupt, "match[]", work).await?;
+    Ok(found)
 }
 
 fn list<T: Send + Unpin + 'static>(

@@ -22,7 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
+use tower::util::MapRequest;
 
+use super::asker::Peer;
 use super::metrics::Metrics;
 
 /// Bounds of the listener.
@@ -85,8 +87,8 @@ pub async fn listen(
                 (place, listener.accept().await)
             } => accepted,
         };
-        let (place, stream) = match accepted {
-            (place, Ok((stream, _))) => (place, stream),
+        let (place, (stream, peer)) = match accepted {
+            (place, Ok((stream, peer))) => (place, (stream, Peer(peer))),
             (_, Err(error)) => {
                 tracing::warn!(%error, "accept connection");
                 tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
@@ -112,7 +114,11 @@ pub async fn listen(
             .keep_alive_timeout(settings.head_timeout)
             .max_concurrent_streams(settings.streams_max)
             .max_header_list_size(u32::try_from(settings.head_bytes_max).unwrap_or(u32::MAX));
-        let service = TowerToHyperService::new(router.clone());
+        let from_peer = move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
+            request
+        };
+        let service = TowerToHyperService::new(MapRequest::new(router.clone(), from_peer));
         let connection = builder.serve_connection(io, service).into_owned();
         let connection = graceful.watch(connection);
         metrics.connections.inc();

@@ -8,6 +8,8 @@ use prometheus_client::registry::Registry;
 
 use crate::ingest::{Ingest, IngestError, WriteRequest, Written};
 use crate::model::{Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::promql::register::Register;
+use crate::promql::trace::Stopwatch;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::RuleStatus;
 use crate::store::{SampleSource, StoreError};
@@ -21,6 +23,8 @@ pub struct Services {
     pub source: Arc<dyn SampleSource>,
     /// The query engine.
     pub queries: Arc<dyn Queries>,
+    /// Which queries run, which ran, and who asked.
+    pub register: Arc<Register>,
     /// Which experimental parts of PromQL are on, for what only parses.
     pub features: Features,
     /// Where remote writes go.
@@ -49,6 +53,8 @@ pub struct Services {
     pub flags: BTreeMap<String, String>,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Takes time more finely, for traces.
+    pub stopwatch: Stopwatch,
 }
 
 /// Bounds of the API.

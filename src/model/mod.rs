@@ -15,6 +15,8 @@ pub mod matcher;
 pub mod series;
 pub mod number;
 pub mod causes;
+#[cfg(test)]
+pub(crate) mod mutate;
 
 pub use causes::with_causes;
 pub use histogram::{Histogram, ResetHint};

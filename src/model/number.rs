@@ -12,12 +12,15 @@ pub fn write_float(out: &mut String, value: f64) {
     if value.is_infinite() {
         return out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
     }
-    if value == value.trunc() && value.abs() < EXACT_INTEGERS && (value != 0.0 || value.is_sign_positive()) {
+    if value == (value as i64) as f64 && value.abs() < EXACT_INTEGERS && (value != 0.0 || value.is_sign_positive()) {
         return out.push_str(itoa::Buffer::new().format(value as i64));
     }
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value);
-    let (mantissa, exponent) = match text.split_once('e') {
+    // An exponent has three digits at most, and few numbers have one: most are not searched through.
+    let tail = &text.as_bytes()[text.len().saturating_sub(EXPONENT_BYTES_MAX)..];
+    let has_exponent = tail.contains(&b'e');
+    let (mantissa, exponent) = match has_exponent.then(|| text.split_once('e')).flatten() {
         None => return out.push_str(text.strip_suffix(".0").unwrap_or(text)),
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().expect("zmij writes a decimal exponent")),
     };
@@ -26,6 +29,9 @@ pub fn write_float(out: &mut String, value: f64) {
         _ => write_with_exponent(out, mantissa.strip_suffix(".0").unwrap_or(mantissa), exponent),
     }
 }
+
+/// `e-308`
+const EXPONENT_BYTES_MAX: usize = 5;
 
 /// Below this, every whole number is a float and fits an `i64`.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;

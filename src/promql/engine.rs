@@ -1,20 +1,23 @@
 //! The door: text or a parsed expression in, a value with annotations and statistics out.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::{Span, StepGrid, Timestamp};
 use crate::store::SampleSource;
 
 use super::annotations::Annotations;
 use super::ast::{Expr, ExprKind, ValueType};
-use super::exec::meter::Meter;
+use super::exec::meter::{Bounds, Meter};
 use super::exec::row::{Cell, Row};
 use super::exec::stream::Entry;
+use super::exec::tracer::Tracer;
 use super::exec::{self, Outcome, Query};
 use super::features::Features;
 use super::interrupt::Interrupt;
+use super::memory::MemoryPool;
 use super::parse;
 use super::plan::{self, Times};
+use super::trace::Stopwatch;
 use super::value::{Answer, Point, QueryError, RangeSeries, Stats, Value, VectorSample};
 
 /// Higher trees are evaluated on a stack of their own: planning and running walk them recursively.
@@ -31,6 +34,8 @@ pub struct Settings {
     pub subquery_step: Span,
     /// How many samples a query may hold in memory at once.
     pub samples_max: u64,
+    /// How many bytes a query may hold in memory at once.
+    pub bytes_max: u64,
     /// How many points a query or one of its subqueries may be evaluated at.
     pub steps_max: usize,
     /// How many series one selector may find.
@@ -45,6 +50,7 @@ impl Default for Settings {
             lookback: Span::from_secs(5 * 60),
             subquery_step: Span::MINUTE,
             samples_max: 50_000_000,
+            bytes_max: u64::MAX,
             steps_max: 10_000_000,
             series_max: usize::MAX,
             features: Features::default(),
@@ -61,18 +67,32 @@ pub struct QueryOptions {
     pub interrupt: Interrupt,
     /// Whether samples are also counted for each step.
     pub per_step_stats: bool,
+    /// Takes the time of each part of the query, for a trace; `None` = no trace.
+    pub stopwatch: Option<Stopwatch>,
 }
 
-/// Evaluates PromQL over any source of samples. Holds nothing but settings, so it may be shared and used at once.
+/// Evaluates PromQL over any source of samples. Holds nothing but settings and the account of memory, so it may be
+/// shared and used at once.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     settings: Settings,
+    memory: Arc<MemoryPool>,
 }
 
 impl Engine {
-    /// An engine with these settings.
+    /// An engine with these settings, whose queries together may hold what memory there is.
     pub fn new(settings: Settings) -> Engine {
-        Engine { settings }
+        Engine { settings, memory: Arc::default() }
+    }
+
+    /// The same engine, whose queries together hold no more than `memory` has.
+    pub fn with_memory(self, memory: MemoryPool) -> Engine {
+        Engine { memory: Arc::new(memory), ..self }
+    }
+
+    /// What all queries hold together.
+    pub fn memory(&self) -> &MemoryPool {
+        &self.memory
     }
 
     /// How this engine is set.
@@ -173,18 +193,26 @@ impl Engine {
             lookback,
             series_max: settings.series_max,
             interrupt: options.interrupt.clone(),
-            meter: Meter::new(settings.samples_max, grid.len()),
+            meter: Arc::new(Meter::new(self.bounds(), grid.len())),
+            tracer: options.stopwatch.clone().map(Tracer::new),
             annotations: Mutex::new(Annotations::default()),
             told: Vec::new(),
             fetched: Vec::new(),
         };
-        query.fetch(&plan.fetches)?;
+        query.fetch(&plan)?;
         let outcome = exec::run(&query, &plan, grid)?;
         query.note_storage();
+        let trace = query.tracer.as_ref().map(|tracer| Box::new(tracer.tree(&plan, text)));
         let value = if instant { at_instant(outcome, grid.start()) } else { over_range(outcome, grid) };
-        let annotations = query.annotations.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let annotations = std::mem::take(&mut query.annotations).into_inner().unwrap_or_else(PoisonError::into_inner);
         let (warnings, infos) = annotations.render(text);
-        Ok(Answer { value, warnings, infos, stats: stats(&query.meter, grid, options.per_step_stats) })
+        let stats = stats(&query.meter, grid, options.per_step_stats);
+        Ok(Answer { value, warnings, infos, stats, trace })
+    }
+
+    fn bounds(&self) -> Bounds {
+        let Settings { samples_max, bytes_max, .. } = self.settings;
+        Bounds { samples_max, bytes_max, pool: Arc::clone(&self.memory) }
     }
 }
 
@@ -244,8 +272,13 @@ fn over_range(outcome: Outcome, grid: StepGrid) -> Value {
 
 fn range_series(entry: Entry, row: &Row, grid: StepGrid) -> RangeSeries {
     let mut series = RangeSeries { labels: entry.labels, ..RangeSeries::default() };
+    if row.is_full() {
+        series.floats = grid.points().zip(row.values().iter().copied()).collect();
+        return series;
+    }
     if !row.may_have_histograms() {
-        series.floats.reserve_exact(row.present().count());
+        series.floats = row.present().iter().map(|step| (grid.at(step), row.values()[step])).collect();
+        return series;
     }
     for (step, cell) in row.cells() {
         match cell {

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-/// The switches of `--promql.enable`, named as Prometheus names its own. All off is what Prometheus 3.14 does by
-/// default. Duration expressions have no switch: 3.14 always understands them.
+/// The switches of `--promql.enable`, named as Prometheus names its own. All off is what the query engine of Prometheus
+/// 3.14 does by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
     /// `promql-experimental-functions`: functions and aggregations whose [`super::parse::functions::Signature`] says
@@ -13,6 +13,9 @@ pub struct Features {
     pub extended_range_selectors: bool,
     /// `promql-binop-fill-modifiers`: `fill`, `fill_left`, `fill_right`.
     pub fill_modifiers: bool,
+    /// `promql-duration-expr`: arithmetic, `step()`, `range()`, `min_of` and `max_of` in durations. (The engine of 3.14
+    /// has it off; its server binary asks for it always.)
+    pub duration_expressions: bool,
     /// `promql-delayed-name-removal`: the metric name goes at the end of the evaluation, not in each step of it.
     pub delayed_name_removal: bool,
     /// `type-and-unit-labels`: `__type__` and `__unit__` are treated as parts of the metric's identity.
@@ -35,6 +38,7 @@ impl Features {
             experimental_functions: true,
             extended_range_selectors: true,
             fill_modifiers: true,
+            duration_expressions: true,
             delayed_name_removal: true,
             type_and_unit_labels: true,
             use_start_timestamps: true,
@@ -51,12 +55,11 @@ impl Features {
             "promql-experimental-functions" => self.experimental_functions = true,
             "promql-extended-range-selectors" => self.extended_range_selectors = true,
             "promql-binop-fill-modifiers" => self.fill_modifiers = true,
+            "promql-duration-expr" => self.duration_expressions = true,
             "promql-delayed-name-removal" => self.delayed_name_removal = true,
             "type-and-unit-labels" => self.type_and_unit_labels = true,
             "use-start-timestamps" => self.use_start_timestamps = true,
             "promql-per-step-stats" => self.per_step_stats = true,
-            // Always on; Prometheus still takes the name.
-            "promql-duration-expr" => {}
             _ => return Err(UnknownFeature(name.to_owned())),
         }
         Ok(())
@@ -88,7 +91,7 @@ mod tests {
         assert_eq!("".parse(), Ok(Features::default()));
         assert_eq!("promql".parse::<Features>(), Err(UnknownFeature("promql".into())));
         let every = "promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,\
-                     promql-delayed-name-removal,type-and-unit-labels,use-start-timestamps,promql-per-step-stats";
+                     promql-duration-expr,promql-delayed-name-removal,type-and-unit-labels,use-start-timestamps,promql-per-step-stats";
         assert_eq!(every.parse(), Ok(Features::all()));
     }
 }

@@ -9,7 +9,7 @@
 //! grid of times to evaluate comes in as an argument.
 //!
 //! Read next: [`engine`] for the door, [`ast`] for the words of a parsed query, [`parse`] for how text becomes one,
-//! `plan` for how it becomes work, `exec` for how that is done, `functions` for what each name means.
+//! `plan` for how it becomes work, `exec` for how that is done, `functions` for what each name means; [`register`] for who asks what.
 
 pub mod features;
 pub mod ast;
@@ -19,6 +19,9 @@ pub mod format;
 pub mod tree;
 pub mod value;
 pub mod interrupt;
+pub mod memory;
+pub mod trace;
+pub mod register;
 pub mod histogram;
 mod annotations;
 mod functions;
@@ -33,4 +36,5 @@ pub use ast::{Expr, ExprKind};
 pub use engine::{Engine, QueryOptions, Settings};
 pub use features::Features;
 pub use interrupt::Interrupt;
+pub use memory::MemoryPool;
 pub use value::{Answer, Point, QueryError, RangeSeries, Value, VectorSample};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::model::{Histogram, Labels, Timestamp};
 use crate::store::StoreError;
 
+use super::trace::TraceNode;
+
 /// The result of a query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
@@ -16,6 +18,8 @@ pub struct Answer {
     pub infos: Vec<String>,
     /// What it took.
     pub stats: Stats,
+    /// How it was worked out, if asked for.
+    pub trace: Option<Box<TraceNode>>,
 }
 
 /// The four kinds of value.
@@ -77,6 +81,8 @@ pub struct Stats {
     pub per_step: Vec<(Timestamp, u64)>,
     /// Most samples held in memory at once.
     pub peak_samples: u64,
+    /// Most bytes held in memory at once, samples and what is around them.
+    pub peak_bytes: u64,
     /// Samples decoded from storage.
     pub samples_read: u64,
     /// Series selected from storage.
@@ -93,6 +99,9 @@ pub enum QueryError {
     /// The query is well formed and cannot be evaluated.
     #[error("{0}")]
     Execution(String),
+    /// Not now: what all queries hold together leaves no room for this one.
+    #[error("overloaded: {0}")]
+    Overloaded(String),
     /// It took longer than it may.
     #[error("query timed out in {0}")]
     Timeout(&'static str),

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::model::labels::LabelsBuilder;
 use crate::model::{Labels, STALE_NAN_BITS, Span, Timestamp};
+use crate::promql::register::RuleAsker;
 use crate::promql::{Answer, Point, QueryError};
 use crate::store::{BatchSample, BatchSeries, Refused, SampleSink, SeriesBatch, SeriesName, SeriesNaming, StoreError};
 
@@ -21,8 +22,8 @@ use super::rule::{self, Moment, Outcome, RuleError, RuleSample};
 use super::status::{AlertPhase, AlertStatus, AlertingState, Health, RuleState};
 use super::template::{Query, TemplateSample};
 
-/// Evaluates an expression at an instant.
-pub type QueryFn = Arc<dyn Fn(&str, Timestamp) -> Result<Answer, QueryError> + Send + Sync>;
+/// Evaluates an expression at an instant, for the rule that is named.
+pub type QueryFn = Arc<dyn Fn(&str, Timestamp, &RuleAsker) -> Result<Answer, QueryError> + Send + Sync>;
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Hands messages to the notifiers; must not block.
@@ -75,6 +76,8 @@ pub(super) struct Terms {
     pub(super) interval: Span,
     pub(super) limit: usize,
     pub(super) engine: Engine,
+    /// The file that has the group.
+    pub(super) file: String,
 }
 
 /// A rule with its state.
@@ -191,15 +194,17 @@ impl RunningRule {
     }
 
     fn step(&self, known: &Alerts, moment: Moment, terms: &Terms, world: &World) -> Result<Outcome, EvaluationError> {
+        let asker =
+            RuleAsker { file: terms.file.clone(), group: self.identity.group.clone(), rule: self.spec.name.clone() };
         let vector = match (&terms.engine, self.retired) {
             (_, true) => Vec::new(),
-            (Engine::Prometheus, false) => rule::vector((world.query)(&self.spec.expr, moment.data_at)?)?,
+            (Engine::Prometheus, false) => rule::vector((world.query)(&self.spec.expr, moment.data_at, &asker)?)?,
             (Engine::Foreign(engine), false) => return Err(EvaluationError::Foreign(engine.clone())),
         };
         let outcome = match self.alerting(terms.limit) {
             None => rule::record(&self.spec.name, &self.spec.labels, terms.limit, vector)?,
             Some(alerting) => {
-                let query = TemplateQuery { query: &world.query, at: moment.data_at };
+                let query = TemplateQuery { query: &world.query, at: moment.data_at, asker: &asker };
                 let (external_labels, external_url) = (&world.external_labels, world.external_url.as_str());
                 alerting.step(known, &vector, moment, Surroundings { external_labels, external_url, query: &query })?
             }
@@ -408,11 +413,12 @@ impl SeriesNaming for RuleSeries<'_> {
 struct TemplateQuery<'a> {
     query: &'a QueryFn,
     at: Timestamp,
+    asker: &'a RuleAsker,
 }
 
 impl Query for TemplateQuery<'_> {
     fn query(&self, expr: &str) -> Result<Vec<TemplateSample>, String> {
-        let answer = (self.query)(expr, self.at).map_err(|failure| failure.to_string())?;
+        let answer = (self.query)(expr, self.at, self.asker).map_err(|failure| failure.to_string())?;
         let vector = rule::vector(answer).map_err(|failure| failure.to_string())?;
         let samples = vector.into_iter().map(|sample| {
             let value = match sample.point {

@@ -5,7 +5,7 @@ use crate::promql::value::Stats;
 use crate::promql::{Answer, Point, RangeSeries, Value, VectorSample};
 
 use super::pages::Pieces;
-use super::{Json, histogram};
+use super::{Json, histogram, trace};
 
 /// Points in a piece: about 8 KiB of JSON.
 const POINTS_A_PIECE: usize = 256;
@@ -36,6 +36,7 @@ pub struct QueryStats {
 pub struct AnswerPieces {
     rest: Rest,
     written: usize,
+    stamps: Stamps,
     tail: Option<String>,
 }
 
@@ -50,13 +51,15 @@ enum Rest {
 struct OpenSeries {
     series: RangeSeries,
     floats_written: usize,
+    /// Where in the [`Stamps`] the next point's time should be.
+    stamp: usize,
     histograms_written: usize,
 }
 
 impl AnswerPieces {
     /// Prepares `answer`; nothing of its points is written yet.
     pub fn new(answer: Answer, frame: &Frame) -> Self {
-        let Answer { value, warnings, infos, .. } = answer;
+        let Answer { value, warnings, infos, trace, .. } = answer;
         let mut tail = Json::default();
         if let Some(stats) = &frame.stats {
             write_stats(&mut tail, stats);
@@ -68,8 +71,12 @@ impl AnswerPieces {
             // vmalert reads a string here, outside of data; Prometheus has no such field.
             tail.raw(",\"stats\":{\"seriesFetched\":\"").integer(fetched).raw("\"}");
         }
+        if let Some(root) = &trace {
+            tail.raw(",\"trace\":");
+            trace::write(&mut tail, root);
+        }
         tail.raw("}");
-        AnswerPieces { rest: Rest::Head(value), written: 0, tail: Some(tail.into_string()) }
+        AnswerPieces { rest: Rest::Head(value), written: 0, stamps: Stamps::default(), tail: Some(tail.into_string()) }
     }
 }
 
@@ -89,14 +96,14 @@ impl Pieces for AnswerPieces {
             },
             Rest::Matrix { waiting, open } => {
                 if let Some(series) = open {
-                    if series.write_points(json) {
+                    if series.write_points(json, &mut self.stamps) {
                         json.raw("}");
                         *open = None;
                     }
                 } else if let Some(series) = waiting.next() {
                     separate(json, &mut self.written);
                     json.raw("{\"metric\":").labels(&series.labels);
-                    *open = Some(OpenSeries { series, floats_written: 0, histograms_written: 0 });
+                    *open = Some(OpenSeries { series, floats_written: 0, stamp: 0, histograms_written: 0 });
                 } else {
                     self.rest = close(json);
                 }
@@ -149,17 +156,27 @@ fn close(json: &mut Json) -> Rest {
 
 impl OpenSeries {
     /// Writes the next points; `true` once there are no more.
-    fn write_points(&mut self, json: &mut Json) -> bool {
-        let OpenSeries { series, floats_written, histograms_written } = self;
+    fn write_points(&mut self, json: &mut Json, stamps: &mut Stamps) -> bool {
+        let OpenSeries { series, floats_written, stamp, histograms_written } = self;
         if *floats_written < series.floats.len() {
             let points = &series.floats[*floats_written..];
             let points = &points[..points.len().min(POINTS_A_PIECE)];
             json.raw(if *floats_written == 0 { ",\"values\":[" } else { "," });
+            // Many a gauge says the same for hours: its digits are worked out once.
+            let mut last: Option<(u64, std::ops::Range<usize>)> = None;
             for (index, (at, value)) in points.iter().enumerate() {
                 if index > 0 {
                     json.raw(",");
                 }
-                write_point(json, *at, *value);
+                stamps.write(json, *at, stamp);
+                match &last {
+                    Some((bits, written)) if *bits == value.to_bits() => json.again(written.clone()),
+                    _ => {
+                        let start = json.len();
+                        json.value(*value).raw("]");
+                        last = Some((value.to_bits(), start..json.len()));
+                    }
+                }
             }
             *floats_written += points.len();
             if *floats_written == series.floats.len() {
@@ -174,6 +191,45 @@ impl OpenSeries {
             }
         }
         *floats_written == series.floats.len() && *histograms_written == series.histograms.len()
+    }
+}
+
+/// The beginnings of points, `[1435781430.781,`, as far as they are known: all series of a matrix have their points at
+/// the same times, so that each time is put into digits once.
+#[derive(Default)]
+struct Stamps {
+    /// Each with the end of its text.
+    known: Vec<(Timestamp, usize)>,
+    texts: String,
+}
+
+/// How many times are kept: those of the longest answer that the API gives to a range query.
+const STAMPS_MAX: usize = 11_001;
+
+impl Stamps {
+    /// Writes the beginning of a point; `next` is where its time should be, and then that of the next point.
+    fn write(&mut self, json: &mut Json, at: Timestamp, next: &mut usize) {
+        while self.known.get(*next).is_some_and(|(known, _)| *known < at) {
+            *next += 1;
+        }
+        match self.known.get(*next) {
+            Some((known, end)) if *known == at => {
+                let start = next.checked_sub(1).map_or(0, |before| self.known[before].1);
+                json.raw(&self.texts[start..*end]);
+                *next += 1;
+            }
+            // Only behind the last, so that times stay in order.
+            None if self.known.len() < STAMPS_MAX => {
+                let start = json.len();
+                json.raw("[").time(at).raw(",");
+                self.texts.push_str(json.written_from(start));
+                self.known.push((at, self.texts.len()));
+                *next += 1;
+            }
+            _ => {
+                json.raw("[").time(at).raw(",");
+            }
+        }
     }
 }
 
@@ -303,6 +359,22 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         let values = read["data"]["result"][0]["values"].as_array().unwrap();
         assert_eq!((values.len(), &values[999]), (1000, &serde_json::json!([999, "1.5"])));
+    }
+
+    #[test]
+    fn series_with_other_times_have_their_own() {
+        let series = |seconds: &[i64], value: f64| RangeSeries {
+            floats: seconds.iter().map(|second| (Timestamp::from_millis(second * 500), value)).collect(),
+            ..RangeSeries::default()
+        };
+        check(
+            Value::Matrix(vec![series(&[2, 4], 1.5), series(&[1, 3, 4, 7], 2.0), series(&[4, 7], f64::NAN)]),
+            concat!(
+                r#""resultType":"matrix","result":[{"metric":{},"values":[[1,"1.5"],[2,"1.5"]]},"#,
+                r#"{"metric":{},"values":[[0.500,"2"],[1.500,"2"],[2,"2"],[3.500,"2"]]},"#,
+                r#"{"metric":{},"values":[[2,"NaN"],[3.500,"NaN"]]}]"#,
+            ),
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod histogram;
 pub mod pages;
+pub mod trace;
 
 use crate::model::{Labels, Timestamp, number};
 
@@ -123,6 +124,16 @@ impl Json {
         }
         self.0.push(']');
         self
+    }
+
+    /// A part of what is written already, once more.
+    pub fn again(&mut self, part: std::ops::Range<usize>) {
+        self.0.extend_from_within(part);
+    }
+
+    /// What is written from byte `start` on.
+    pub fn written_from(&self, start: usize) -> &str {
+        &self.0[start..]
     }
 
     /// Bytes written so far.

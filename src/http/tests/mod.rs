@@ -2,6 +2,7 @@
 
 mod world;
 mod queries;
+mod running;
 mod listings;
 mod writes;
 mod alerting;

@@ -1,7 +1,9 @@
 //! A whole API over the real engine and fakes: a store in a `Vec`, a writer that remembers, rules as a test puts them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,6 +16,8 @@ use crate::http::*;
 use crate::ingest::wire::WireError;
 use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written};
 use crate::model::{Column, Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::promql::register::Register;
+use crate::promql::trace::Stopwatch;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::{GroupStatus, RuleStatus};
 use crate::store::{
@@ -31,6 +35,7 @@ pub(super) struct World {
     pub(super) writer: Arc<Scribe>,
     pub(super) rules: Arc<Groups>,
     pub(super) deleted: Arc<Mutex<Vec<(String, TimeRange)>>>,
+    pub(super) register: Arc<Register>,
 }
 
 /// What a test may want otherwise.
@@ -61,9 +66,11 @@ impl World {
         }
         let (engine, writer) = (Arc::new(Watched::default()), Arc::new(Scribe::default()));
         let (rules, deleted) = (Arc::new(Groups::default()), Arc::default());
+        let register = Arc::<Register>::default();
         let services = Services {
             source: Arc::new(Shelf),
             queries: engine.clone(),
+            register: Arc::clone(&register),
             features: Features::default(),
             writer: writer.clone(),
             rules: rules.clone(),
@@ -78,9 +85,10 @@ impl World {
             config: Arc::new(|| ConfigStatus { yaml: "listen: x\n".into(), ..ConfigStatus::default() }),
             flags: BTreeMap::from([("listen".to_owned(), "0.0.0.0:8488".to_owned())]),
             clock: Arc::new(|| Timestamp::from_millis(NOW)),
+            stopwatch: ticking(),
         };
         let router = router(services, wish.settings);
-        World { router, readiness, engine, writer, rules, deleted }
+        World { router, readiness, engine, writer, rules, deleted, register }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -131,6 +139,12 @@ impl World {
     }
 }
 
+/// A stopwatch that goes on by a millisecond with each look.
+fn ticking() -> Stopwatch {
+    let looks = AtomicU64::new(0);
+    Stopwatch(Arc::new(move || Duration::from_millis(looks.fetch_add(1, Ordering::Relaxed))))
+}
+
 pub(super) async fn read(response: Response<Body>) -> (u16, String) {
     let status: StatusCode = response.status();
     let body = response.into_body().collect().await.expect("a body").to_bytes();
@@ -159,6 +173,10 @@ impl SampleSource for Shelf {
     fn series(&self, matchers: &[Matcher], _: TimeRange) -> Result<Vec<Labels>, StoreError> {
         if matchers.iter().any(|matcher| matcher.name == "damaged") {
             return Err(StoreError::Catalogue("torn page".into()));
+        }
+        if matchers.iter().any(|matcher| matcher.matches("stuck") && !matcher.matches("")) {
+            // Longer than any deadline in these tests, and than what is waited for beyond it.
+            std::thread::park_timeout(Duration::from_secs(3));
         }
         Ok(shelved().into_iter().filter(|labels| Matcher::all_match(matchers, labels)).collect())
     }

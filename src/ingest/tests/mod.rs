@@ -1,5 +1,6 @@
 //! The room as its callers see it: bodies in, batches and answers out.
 
+mod fuzz;
 mod headers;
 mod histograms;
 mod hostile;

@@ -48,8 +48,13 @@ pub(crate) fn aggregate<'q>(
     Ok(Stream::new(entries, move |sink| {
         let mut columns: Vec<Option<Column>> = (0..count).map(|_| None).collect();
         let mut notes = Annotations::default();
+        let mut held = 0;
         of.run(&mut |id, row| {
-            let column = columns[members[id]].get_or_insert_with(|| Column::new(op, scope.steps()));
+            let column = &mut columns[members[id]];
+            let bytes = Column::bytes_more(op, column.is_none(), &row);
+            held += bytes;
+            query.meter.hold(0, bytes)?;
+            let column = column.get_or_insert_with(|| Column::new(op, scope.steps()));
             column.add(row, &roster[id].labels, position, &mut notes);
             Ok(())
         })?;
@@ -58,6 +63,7 @@ pub(crate) fn aggregate<'q>(
                 sink(group, column.finish(&values, position, &mut notes))?;
             }
         }
+        query.meter.release(0, held);
         query.note_all(notes);
         Ok(())
     }))
@@ -172,6 +178,21 @@ impl Column {
             _ => Gathered::Counts(vec![0.0; steps]),
         };
         Column { op, seen: Bits::none(steps), kind }
+    }
+
+    /// How many bytes `row` adds to a column, `new` or not. (Histograms that are gathered are not counted.)
+    fn bytes_more(op: AggregateOp, new: bool, row: &Row) -> u64 {
+        use AggregateOp as A;
+        let a_step = match op {
+            A::Sum => size_of::<Sum>(),
+            A::Avg => size_of::<Option<Mean>>(),
+            A::Stddev | A::Stdvar => size_of::<Moments>(),
+            A::Quantile => size_of::<Vec<f64>>(),
+            _ => size_of::<f64>(),
+        };
+        let fixed = if new { row.steps() * a_step } else { 0 };
+        let values = if op == A::Quantile { row.present().count() * size_of::<f64>() } else { 0 };
+        (fixed + values) as u64
     }
 
     fn add(&mut self, mut row: Row, labels: &Labels, position: Position, notes: &mut Annotations) {

@@ -23,6 +23,9 @@ const BATCH_SERIES: (usize, usize) = (1, 4096);
 /// Into how many shares a batch is cut for the cores. A constant, so that the machine decides nothing.
 const SHARES: usize = 16;
 
+/// Samples and values below which other cores are left alone: waking them would cost more than they do.
+const WORTH_WAKING: usize = 1 << 17;
+
 /// What one core needs to turn series into rows; reused from series to series.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
@@ -45,9 +48,11 @@ pub(crate) struct Split {
     histogram_starts: Vec<Timestamp>,
 }
 
-/// Whether one of the values is a stale marker. Block by block without a way out, so that many are compared at once.
+/// Whether one of the values is a stale marker. Block by block without a way out, so that many are compared at once; and
+/// for NaN first, which every processor does many at a time.
 fn has_stale(values: &[f64]) -> bool {
-    values.chunks(64).any(|block| block.iter().fold(false, |found, value| found | is_stale(*value)))
+    let has_nan = |block: &[f64]| block.iter().fold(false, |found, value| found | value.is_nan());
+    values.chunks(64).any(|block| has_nan(block) && block.iter().any(|value| is_stale(*value)))
 }
 
 /// The samples of a column by kind.
@@ -130,24 +135,28 @@ pub(crate) fn each_series(
     let mut id = 0;
     for batch in series.chunks(batch_series) {
         let share_series = batch.len().div_ceil(SHARES).max(8);
-        let done: Vec<Result<Done, QueryError>> = match batch.len() <= share_series {
-            true => vec![share(batch)],
-            false => batch.par_chunks(share_series).map(share).collect(),
+        let (first, rest) = batch.split_at(share_series.min(batch.len()));
+        // The first share tells what the others will cost.
+        let first = share(first)?;
+        let cost = rest.len() * (first.read / first.rows.len().max(1) + steps);
+        let rest: Result<Vec<Done>, QueryError> = match cost < WORTH_WAKING {
+            true => rest.chunks(share_series).map(share).collect(),
+            false => rest.par_chunks(share_series).map(share).collect(),
         };
-        for done in done {
-            let done = done?;
+        for done in std::iter::once(first).chain(rest?) {
             query.meter.read_samples(done.read);
             if scope.counted {
                 query.meter.look_at(&done.looked_at);
             }
             query.note_all(done.annotations);
             let held: u64 = done.rows.iter().map(Row::samples).sum();
-            query.meter.hold(held)?;
+            let bytes: u64 = done.rows.iter().map(Row::bytes).sum();
+            query.meter.hold(held, bytes)?;
             for row in done.rows {
                 sink(id, row)?;
                 id += 1;
             }
-            query.meter.release(held);
+            query.meter.release(held, bytes);
         }
     }
     Ok(())

@@ -201,7 +201,7 @@ impl<'q> Rule<'q> {
         Stream::new(roster, move |sink| {
             let mut held: Vec<Option<Row>> = vec![None; one.roster.len()];
             one.run(&mut |id, row| {
-                self.query.meter.hold(row.samples())?;
+                self.query.meter.hold(row.samples(), row.bytes())?;
                 held[id] = Some(row);
                 Ok(())
             })?;
@@ -334,7 +334,7 @@ impl Matcher<'_> {
         }
         matched.unite(&met);
         if !row.is_empty() {
-            self.rule.query.meter.hold(row.samples())?;
+            self.rule.query.meter.hold(row.samples(), row.bytes())?;
             self.found.push((order, entry, row));
         }
         Ok(())

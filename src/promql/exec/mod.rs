@@ -17,7 +17,9 @@
 pub(crate) mod row;
 pub(crate) mod stream;
 pub(crate) mod meter;
+pub(crate) mod tracer;
 pub(crate) mod leaf;
+mod kept;
 mod select;
 mod rollup;
 mod subquery;
@@ -38,7 +40,7 @@ mod absent;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::{Span, StepGrid};
 use crate::promql::annotations::{Annotations, Note};
@@ -52,6 +54,10 @@ use crate::store::{SampleSource, SelectedSeries, Warnings};
 use meter::Meter;
 use row::Row;
 use stream::Stream;
+use tracer::Tracer;
+
+/// What a selected series takes while its query runs: handles to labels and to what reads its samples.
+const SERIES_BYTES: u64 = 128;
 
 /// A running query: what its operators share.
 pub(crate) struct Query<'q> {
@@ -60,7 +66,8 @@ pub(crate) struct Query<'q> {
     pub(crate) lookback: Span,
     pub(crate) series_max: usize,
     pub(crate) interrupt: Interrupt,
-    pub(crate) meter: Meter,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) annotations: Mutex<Annotations>,
     /// What storage says of those answers, and goes on saying while samples are read.
     pub(crate) told: Vec<Warnings>,
@@ -69,19 +76,17 @@ pub(crate) struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// Asks storage for the series of all fetches.
+    /// Asks storage for the series of all fetches of a plan.
     ///
     /// # Errors
     /// What storage says; too many series.
-    pub(crate) fn fetch(&mut self, fetches: &[Fetch]) -> Result<(), QueryError> {
-        for fetch in fetches {
-            let series = match fetch.range {
-                Some(range) => {
-                    let found = self.source.select(&fetch.matchers, range)?;
-                    self.told.push(found.warnings);
-                    found.series
-                }
-                None => Vec::new(),
+    pub(crate) fn fetch(&mut self, plan: &Plan) -> Result<(), QueryError> {
+        let sharing = plan.selectors_by_fetch();
+        let room = kept::Room::new(Arc::clone(&self.meter));
+        for (fetch, selectors) in plan.fetches.iter().zip(sharing) {
+            let (series, told) = match &self.tracer {
+                Some(tracer) => tracer.fetch(|| self.select(fetch), |(series, _)| series.len())?,
+                None => self.select(fetch)?,
             };
             if series.len() > self.series_max {
                 let limit = self.series_max;
@@ -90,8 +95,10 @@ impl<'q> Query<'q> {
                     series.len()
                 )));
             }
+            self.told.push(told);
             self.meter.found_series(series.len());
-            self.fetched.push(series);
+            self.meter.hold(0, SERIES_BYTES * series.len() as u64)?;
+            self.fetched.push(if selectors > 1 { kept::keeping(series, &room) } else { series });
         }
         Ok(())
     }
@@ -100,6 +107,13 @@ impl<'q> Query<'q> {
     pub(crate) fn note_storage(&self) {
         let texts = self.told.iter().flat_map(Warnings::all);
         texts.for_each(|text| self.note(Note::Storage(text), Position::default()));
+    }
+
+    fn select(&self, fetch: &Fetch) -> Result<(Vec<SelectedSeries>, Warnings), QueryError> {
+        self.interrupt.check()?;
+        let Some(range) = fetch.range else { return Ok((Vec::new(), Warnings::default())) };
+        let found = self.source.select(&fetch.matchers, range)?;
+        Ok((found.series, found.warnings))
     }
 
     pub(crate) fn note(&self, note: Note, position: Position) {
@@ -140,6 +154,13 @@ impl Scope {
 /// The series of a vector.
 pub(crate) fn build<'q>(query: &'q Query<'q>, node: &'q Node, scope: Scope) -> Result<Stream<'q>, QueryError> {
     query.interrupt.check()?;
+    match &query.tracer {
+        Some(tracer) => tracer.follow(node, &query.meter, || operator(query, node, scope)),
+        None => operator(query, node, scope),
+    }
+}
+
+fn operator<'q>(query: &'q Query<'q>, node: &'q Node, scope: Scope) -> Result<Stream<'q>, QueryError> {
     let vector = |node: &'q Node| build(query, node, scope);
     let numbers = |node: &'q Node| scalar::scalar(query, node, scope);
     match &node.kind {

@@ -232,6 +232,17 @@ impl Row {
         true
     }
 
+    /// How many bytes this takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let words = self.values.len() + self.values.len() / 64;
+        // A histogram's weight in samples is its bytes over those of a sample.
+        let histograms = match &self.histograms {
+            Some(histograms) => histograms.iter().flatten().map(|held| 16 * histogram_samples(held)).sum(),
+            None => 0,
+        };
+        (size_of::<Row>() + 8 * words) as u64 + histograms
+    }
+
     /// How many samples this holds, as limits count them.
     pub(crate) fn samples(&self) -> u64 {
         let histograms: u64 = match &self.histograms {

@@ -14,6 +14,9 @@ use super::row::histogram_samples;
 use super::subquery::Samples;
 use super::{Query, Scope, build, stream};
 
+/// A time and a value.
+const POINT_BYTES: u64 = 16;
+
 pub(crate) fn samples(query: &Query<'_>, range: &Range, scope: Scope) -> Result<Vec<RangeSeries>, QueryError> {
     let end = range.shift.apply(scope.grid.start());
     let open_start = end - range.length;
@@ -59,7 +62,7 @@ pub(crate) fn samples(query: &Query<'_>, range: &Range, scope: Scope) -> Result<
                 let held = series.floats.len() as u64
                     + series.histograms.iter().map(|(_, histogram)| histogram_samples(histogram)).sum::<u64>();
                 query.meter.look_at(&[held]);
-                query.meter.hold(held)?;
+                query.meter.hold(held, held * POINT_BYTES)?;
                 if held > 0 {
                     all.push(series);
                 }

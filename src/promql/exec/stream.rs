@@ -81,7 +81,7 @@ impl<'q> Stream<'q> {
         let roster = self.roster;
         (self.run)(&mut |id, row| {
             if !row.is_empty() {
-                query.meter.hold(row.samples())?;
+                query.meter.hold(row.samples(), row.bytes())?;
                 table.push((roster[id].clone(), row));
             }
             Ok(())

@@ -60,6 +60,7 @@ impl Parser<'_> {
                 return self.fail(token.position, &format!("duration has more than {OPERATORS_MAX} operators"));
             }
             let right = self.duration_expression(precedence(op) + u8::from(op != Pow))?;
+            self.computed_duration(left.position)?;
             let is_zero = matches!(right.kind, DurationKind::Number { seconds: 0.0, .. });
             match op {
                 Div if is_zero => return self.fail(token.position, "division by zero"),
@@ -96,6 +97,14 @@ impl Parser<'_> {
         })
     }
 
+    /// Anything but a plain duration must be switched on.
+    fn computed_duration(&self, position: Position) -> Parsing<()> {
+        match self.features.duration_expressions {
+            true => Ok(()),
+            false => self.fail(position, "experimental duration expression is not enabled"),
+        }
+    }
+
     fn duration_primary(&mut self) -> Parsing<DurationNode> {
         let token = self.peek()?;
         match token.kind {
@@ -112,7 +121,9 @@ impl Parser<'_> {
                 self.expect(Kind::LeftParen)?;
                 let end = self.expect(Kind::RightParen)?.position.end;
                 let kind = if word == Keyword::Step { DurationKind::Step } else { DurationKind::Range };
-                Ok(DurationNode { position: Position { start: token.position.start, end }, kind })
+                let position = Position { start: token.position.start, end };
+                self.computed_duration(position)?;
+                Ok(DurationNode { position, kind })
             }
             Kind::Keyword(word @ (Keyword::MinOf | Keyword::MaxOf)) => {
                 self.take();
@@ -125,12 +136,15 @@ impl Parser<'_> {
                     Keyword::MinOf => DurationKind::MinOf(left, right),
                     _ => DurationKind::MaxOf(left, right),
                 };
-                Ok(DurationNode { position: Position { start: token.position.start, end }, kind })
+                let position = Position { start: token.position.start, end };
+                self.computed_duration(position)?;
+                Ok(DurationNode { position, kind })
             }
             Kind::LeftParen => {
                 self.take();
                 let node = self.duration_expression(0)?;
                 let end = self.expect(Kind::RightParen)?.position.end;
+                self.computed_duration(node.position)?;
                 Ok(match node.kind {
                     // Parentheses around a number, or around parentheses, leave no trace.
                     DurationKind::Number { .. } | DurationKind::Paren(_) => node,

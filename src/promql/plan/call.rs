@@ -122,7 +122,12 @@ impl Lowering {
                 let of = next();
                 let _label = next();
                 let quantiles = nodes.into_iter().map(|node| *node).collect();
-                Kind::HistogramQuantiles { of, label: text(1), quantiles }
+                let label = text(1);
+                // Prometheus makes a label without a name of it, which no label set can hold.
+                if label.is_empty() {
+                    return refuse("invalid label name \"\" in histogram_quantiles");
+                }
+                Kind::HistogramQuantiles { of, label, quantiles }
             }
             Function::HistogramFraction => {
                 let (lower, upper, of) = (next(), next(), next());

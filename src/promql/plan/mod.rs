@@ -10,6 +10,7 @@
 pub(crate) mod duration;
 pub(crate) mod lower;
 mod call;
+mod walk;
 
 use crate::model::{Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
 

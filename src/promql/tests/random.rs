@@ -23,6 +23,7 @@ const DIFFERENCE_MAX: f64 = 1e-9;
 
 /// The metric name goes where it is dropped, not at the end.
 const FEATURES: Features = Features {
+    duration_expressions: true,
     experimental_functions: true,
     extended_range_selectors: false,
     fill_modifiers: false,

@@ -66,7 +66,10 @@ impl SampleSource for Samples {
 
 fn world(outside: &Outside, runtime: &Runtime) -> World {
     let engine = Arc::new(Engine::new(Settings { features: defaults().features, ..Settings::default() }));
-    let query = query_with(engine, outside.samples.clone(), Span::MINUTE, runtime.handle());
+    let (register, now) = (Arc::default(), outside.now.clone());
+    let clock = Arc::new(move || *now.lock());
+    let query =
+        query_with(engine, outside.samples.clone(), Span::MINUTE, Arc::clone(&register), clock, runtime.handle());
     World { query, ..outside.world() }
 }
 

@@ -43,7 +43,7 @@ fn deps() -> (Deps, mpsc::Receiver<Vec<String>>) {
     samples.put(&Labels::from_pairs([("__name__", "x"), ("host", "a")]), clock(), 1.0);
     let read = samples.clone();
     let deps = Deps {
-        query: Arc::new(move |expr, at| read.query(expr, at)),
+        query: Arc::new(move |expr, at, _| read.query(expr, at)),
         sink: Arc::new(Telling(samples, Mutex::new(tell))),
         journal: Arc::new(Memory::default()),
         clock,

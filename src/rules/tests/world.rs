@@ -121,7 +121,7 @@ impl Outside {
         let receipts = Arc::new(Receipts::default());
         let back = receipts.clone();
         World {
-            query: Arc::new(move |expr, at| samples.query(expr, at)),
+            query: Arc::new(move |expr, at, _| samples.query(expr, at)),
             sink: self.samples.clone(),
             journal: AlertJournal::new(self.journal.clone()),
             send: Arc::new(move |messages| {

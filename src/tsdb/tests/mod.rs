@@ -15,3 +15,4 @@ mod lanes;
 mod any_order;
 mod on_rocks;
 mod formats;
+mod fuzz;

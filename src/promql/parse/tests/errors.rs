@@ -51,6 +51,27 @@ fn texts_that_cannot_be_read() {
 }
 
 #[test]
+fn computed_durations_must_be_switched_on() {
+    #[track_caller]
+    fn refused(text: &str, place: &str) {
+        let error = parse(text, &Features::default()).expect_err(text);
+        let expected = format!("{place}: parse error: experimental duration expression is not enabled");
+        assert_eq!(error.to_string(), expected, "{text}");
+    }
+    refused("foo[5m + 1m]", "1:5");
+    refused("foo[(5m)]", "1:6");
+    refused("foo[1m + 2 * (3 + 4)]", "1:15");
+    refused("foo[1h:step()]", "1:8");
+    refused("foo[1 / 0]", "1:5");
+    refused("foo offset -min_of(step(), 1)", "1:20");
+    refused("foo offset range()", "1:12");
+    // The sign of a number, and what stands behind an offset, are no arithmetic on durations.
+    for plain in ["foo[5m]", "foo[+5m]", "foo offset -5m", "foo offset 5m + 1", "foo offset 2 ^ 2"] {
+        parse(plain, &Features::default()).expect(plain);
+    }
+}
+
+#[test]
 fn tokens_where_they_do_not_belong() {
     check("foo bar", "1:5", "unexpected identifier \"bar\"");
     check("foo a:b", "1:5", "unexpected metric identifier \"a:b\"");
@@ -185,7 +206,8 @@ fn experiments_must_be_switched_on() {
     check("a smoothed", "smoothed modifier is experimental and not enabled");
     check("a[5m] anchored", "anchored modifier is experimental and not enabled");
     check("a + fill(0) b", "binop fill modifiers are experimental and not enabled");
-    parse("a[1m + step()]", &Features::default()).expect("duration expressions are always on");
+    let error = parse("a[1m + step()]", &Features::default()).expect_err("off by default");
+    assert_eq!(error.to_string(), "1:8: parse error: experimental duration expression is not enabled");
 }
 
 #[test]
