@@ -320,7 +320,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_merge_keeps_every_row_whatever_is_shared((spills, kinds) in spills(), chunk_rows in 20..200_usize, seal in any::<bool>()) {
+    fn a_merge_keeps_every_row_whatever_is_shared(
+        (spills, kinds) in spills(),
+        chunk_rows in 20..200_usize,
+        seal in any::<bool>(),
+    ) {
         // Each spill covers 150 scrapes; a time that is moved may meet one of the next spill.
         let series_of = |number: usize, spill: &Spill| -> Vec<Series> {
             spill.iter().zip(&kinds).enumerate().map(|(id, ((skip, rows, moved), kind))| {
@@ -329,7 +333,8 @@ proptest! {
                     let row = (number * 150 + row) as i64;
                     let value = match kind { 0 => 7.0, 1 => (row * row) as f64, _ => (row as f64).sqrt() };
                     let start = if *kind == 2 && id == 3 { at(0) } else { Timestamp::EPOCH };
-                    rows::push(&mut column, &BatchSample { at: at(row * 15_000 + moved), start, value, histogram: None });
+                    let at = at(row * 15_000 + moved);
+                    rows::push(&mut column, &BatchSample { at, start, value, histogram: None });
                 }
                 (id as u32, 0, Labels::from_pairs([("__name__", format!("m{id}"))]), vec![(Lane(0), column)])
             }).collect()
@@ -346,7 +351,9 @@ proptest! {
             }
             parts.push(written(&series, Level::Spilled, chunk_rows));
         }
-        expected.iter_mut().for_each(|series| drop(rows::tidy(&mut series.3[0].1)));
+        for series in &mut expected {
+            rows::tidy(&mut series.3[0].1);
+        }
         let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
         let level = if seal { Level::Sealed } else { Level::Merged };
         let mut writer = PartWriter::create(&disk, directory.path(), 9, DAY, level, vec![5]).expect("writable");
@@ -363,7 +370,6 @@ proptest! {
         }
         let merged = Part::open(&writer.finish(&groups()).expect("writable").expect("rows")).expect("opens");
         let expected: BTreeMap<String, Shown> = expected.iter().map(|one| (one.2.to_string(), shown(one))).collect();
-        // Histograms and starts are shown row by row; chunks may be cut anywhere.
         prop_assert_eq!(everything(&merged), expected);
         prop_assert_eq!(damages(&merged), []);
     }
