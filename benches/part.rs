@@ -1,8 +1,8 @@
 //! Parts, through the door of the store: `cargo bench --bench part`. Bytes per sample go to standard error.
 //!
-//! `spill` writes the head to a part, `merge` writes the fourth of four spills and makes one part of them, `seal` rewrites
-//! a part with the dense codec; `read` selects and reads, one series and ten thousand neighbours, all rows and the last
-//! five minutes.
+//! `spill` writes the head to a part, `merge` writes the fourth of four spills and makes one part of them, `seal`
+//! rewrites a part with the dense codec; `read` selects and reads, one series and ten thousand neighbours, all rows and
+//! the last five minutes.
 
 use std::hint::black_box;
 
@@ -147,7 +147,7 @@ fn reads(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(series as u64)).sample_size(10);
         for (span, range) in [("all", all), ("last", last)] {
             group.bench_function(format!("{what}/{span}"), |bench| {
-                bench.iter(|| world.read(black_box(matchers), range))
+                bench.iter(|| world.read(black_box(matchers), range));
             });
         }
     }

@@ -413,6 +413,26 @@ mod tests {
         assert_eq!(nameless.build(), Err(LabelError::EmptyName));
     }
 
+    #[test]
+    fn labels_are_ordered_by_their_first_label_that_differs() {
+        let long = "x".repeat(70);
+        let texts = ["a", "b", "ab", "a\u{80}", &long];
+        let mut all = vec![Labels::empty()];
+        for name in texts {
+            for value in texts {
+                all.push(Labels::from_pairs([(name, value)]));
+                all.push(Labels::from_pairs([(name, value), ("c", "1")]));
+                all.push(Labels::from_pairs([("A", "1"), (name, value)]));
+                all.push(Labels::from_pairs([("A", "1"), (name, value), ("z", value)]));
+            }
+        }
+        for left in &all {
+            for right in &all {
+                assert_eq!(left.cmp(right), left.iter().cmp(right.iter()), "{left} {right}");
+            }
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn labels_are_in_the_order_of_their_pairs(

@@ -2,8 +2,8 @@
 //!
 //! Most series have one lane, chunks that follow one another, and times that they share with the rest of their target.
 //! For them no time is ever decoded twice: which columns follow one another says which column comes out. Chunks that
-//! would be encoded the same way again are copied. What overlaps, was deleted in part or brings its own times is decoded,
-//! sorted and cut anew.
+//! would be encoded the same way again are copied. What overlaps, was deleted in part or brings its own times is
+//! decoded, sorted and cut anew.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;

@@ -160,7 +160,7 @@ fn encode_values(values: &[f64], effort: Effort, out: &mut Vec<u8>) {
 fn flags_of(column: &Column, rows: &Range<usize>) -> u8 {
     let starts = column.starts.get(rows.clone()).is_some_and(|own| own.iter().any(|start| *start != Timestamp::EPOCH));
     let histograms = !histograms_in(column, rows).is_empty();
-    u8::from(histograms) * WITH_HISTOGRAMS | u8::from(starts) * WITH_STARTS
+    (if histograms { WITH_HISTOGRAMS } else { 0 }) | (if starts { WITH_STARTS } else { 0 })
 }
 
 /// The histograms of some rows, by row of the whole column.

@@ -115,8 +115,8 @@ pub(super) fn write_column(column: &[i64], out: &mut Vec<u8>) -> Mode {
     }
 }
 
-/// [`write_column`], or the same residuals as varints under zstd where that is smaller. Tells, besides the mode, whether
-/// the residuals are spread so unevenly that an entropy coder may pay.
+/// [`write_column`], or the same residuals as varints under zstd where that is smaller. Tells, besides the mode,
+/// whether the residuals are spread so unevenly that an entropy coder may pay.
 pub(super) fn write_column_cold(column: &[i64], out: &mut Vec<u8>) -> (Mode, bool) {
     if let Some(line) = straight(column) {
         return (write_line(column[0], line, out), false);
@@ -148,8 +148,8 @@ const BIN_BITS: u32 = 3;
 /// What a bin costs an entropy coder to describe, in bytes.
 const BIN_BYTES: f64 = 2.0;
 
-/// What residuals would take if which eighth of which octave each of them lies in cost its entropy, and the bits below it
-/// were written plainly: about what pco makes of them.
+/// What residuals would take if which eighth of which octave each of them lies in cost its entropy, and the bits below
+/// it were written plainly: about what pco makes of them.
 fn entropy_bytes(column: &[i64], frame: Frame) -> usize {
     let mut bins = [0_u32; (64 - BIN_BITS as usize + 1) << BIN_BITS];
     let (mut plain_bits, mut all) = (0_u64, 0_u32);

@@ -125,8 +125,8 @@ fn keep_smallest(start: usize, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u
     }
 }
 
-/// Appends the block as integers; says whether they are decimals rather than bits, and whether something denser is worth
-/// a try.
+/// Appends the block as integers; says whether they are decimals rather than bits, and whether something denser is
+/// worth a try.
 fn encode_integers(values: &[f64], integers: &mut [i64], effort: Effort, out: &mut Vec<u8>) -> (bool, bool) {
     let places = match decimal::to_integers(values, integers) {
         Some(found) => {

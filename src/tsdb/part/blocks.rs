@@ -1,8 +1,8 @@
 //! Blocks: where they are, and the way to their bytes.
 //!
-//! A block is bytes with a crc32c behind them. Blocks of one kind follow one another, so a table of them is an offset and
-//! lengths. Blocks of chunks are read again and again by neighbouring series: a few stay in memory, and where one is
-//! read that follows one in memory, the next few come with it in one read.
+//! A block is bytes with a crc32c behind them. Blocks of one kind follow one another, so a table of them is an offset
+//! and lengths. Blocks of chunks are read again and again by neighbouring series: a few stay in memory, and where one
+//! is read that follows one in memory, the next few come with it in one read.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -91,8 +91,11 @@ pub(super) struct BlockFile {
     path: PathBuf,
     file: File,
     bytes: u64,
-    kept: [Mutex<Option<(usize, Arc<[u8]>)>>; KEPT_BLOCKS],
+    kept: [Mutex<Option<KeptBlock>>; KEPT_BLOCKS],
 }
+
+/// A block by its number.
+type KeptBlock = (usize, Arc<[u8]>);
 
 impl BlockFile {
     pub(super) fn new(path: PathBuf, file: File, bytes: u64) -> Self {

@@ -22,7 +22,7 @@ use super::super::chunk;
 use super::blocks::{BlockFile, BlockTable};
 
 /// Columns of one part; further chunks carry their own times.
-const COLUMNS_MAX: usize = 1 << 16;
+pub(super) const COLUMNS_MAX: usize = 1 << 16;
 /// Bytes of all columns of a part as they are encoded: the writer holds them until the end.
 const COLUMN_BYTES_MAX: usize = 64 << 20;
 /// Columns of the same length and ends that are compared before times count as new.

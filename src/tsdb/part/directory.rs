@@ -1,9 +1,9 @@
 //! The directory: which series stand where, and what their chunks cover.
 //!
 //! A block tells of 128 series, column by column, so that what is the same for all of them costs a few bytes together:
-//! one chunk each, one lane, one group, whole columns of times. Where chunks begin is not written: each begins where the
-//! one before it ended. Ids are told by their distance to the id of the column's first series, which is nearly the same
-//! for one metric of all targets.
+//! one chunk each, one lane, one group, whole columns of times. Where chunks begin is not written: each begins where
+//! the one before it ended. Ids are told by their distance to the id of the column's first series, which is nearly the
+//! same for one metric of all targets.
 
 use crate::model::{Lane, TimeRange, Timestamp};
 

@@ -123,8 +123,8 @@ impl ChunkRef {
         self.flags & super::rows::WITH_HISTOGRAMS != 0
     }
 
-    /// The column, row and count that its times are, if they are shared: chunks of one part that agree in all three have
-    /// the same times.
+    /// The column, row and count that its times are, if they are shared: chunks of one part that agree in all three
+    /// have the same times.
     pub(crate) fn shared_times(&self) -> Option<(u32, u32, u32)> {
         match self.times {
             Times::Shared { column, row } => Some((column, row, self.rows)),

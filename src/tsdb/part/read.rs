@@ -256,8 +256,8 @@ impl Part {
         self.read_rows(chunk, TimeRange::ALL, into)
     }
 
-    /// Appends the rows of a chunk that lie inside `range` to `into`; where the chunk does not make it cheap to tell them
-    /// apart, others too. Series are best read in order: neighbours come with one read, and share their times.
+    /// Appends the rows of a chunk that lie inside `range` to `into`; where the chunk does not make it cheap to tell
+    /// them apart, others too. Series are best read in order: neighbours come with one read, and share their times.
     pub(crate) fn read_rows(&self, chunk: &ChunkRef, range: TimeRange, into: &mut Column) -> Result<(), StoreError> {
         let Place::InBlock { block, from } = chunk.place else { return self.read_format_1(chunk, into) };
         let bytes = self.file.kept_block(&self.chunks, block as usize)?;

@@ -229,6 +229,26 @@ fn times_that_differ_in_one_row_are_not_taken_for_the_same() {
 }
 
 #[test]
+fn where_there_are_too_many_columns_chunks_carry_their_own_times() {
+    let more = 300;
+    let series: Vec<Series> = (0..super::columns::COLUMNS_MAX as u32 + more)
+        .map(|id| plain(id, &format!("m{id:06}"), i64::from(id) * 3, 1, 2))
+        .collect();
+    let (_directory, part) = written(&series, Level::Spilled, 480);
+    assert_eq!(damages(&part), []);
+    let (mut place, mut own) = (0, 0);
+    part.find_each(&(0..part.meta().series).collect(), |found, chunks| {
+        let (mut column, (id, _, _, lanes)) = (Column::default(), &series[place]);
+        part.read_chunk(&chunks[0], &mut column)?;
+        assert_eq!((found.id, &column.at, &column.values), (*id, &lanes[0].1.at, &lanes[0].1.values));
+        (place, own) = (place + 1, own + u32::from(chunks[0].shared_times().is_none()));
+        Ok(())
+    })
+    .expect("readable");
+    assert_eq!((place, own), (series.len(), more));
+}
+
+#[test]
 fn a_read_of_some_rows_gives_all_that_lie_inside() {
     for series in series_of_the_fixture().into_iter().chain([plain(77_777, "z", 5, 100, 1_000)]) {
         let (_directory, part) = written(std::slice::from_ref(&series), Level::Spilled, 480);
@@ -320,7 +340,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_merge_keeps_every_row_whatever_is_shared((spills, kinds) in spills(), chunk_rows in 20..200_usize, seal in any::<bool>()) {
+    fn a_merge_keeps_every_row_whatever_is_shared(
+        (spills, kinds) in spills(),
+        chunk_rows in 20..200_usize,
+        seal in any::<bool>(),
+    ) {
         // Each spill covers 150 scrapes; a time that is moved may meet one of the next spill.
         let series_of = |number: usize, spill: &Spill| -> Vec<Series> {
             spill.iter().zip(&kinds).enumerate().map(|(id, ((skip, rows, moved), kind))| {
@@ -329,7 +353,8 @@ proptest! {
                     let row = (number * 150 + row) as i64;
                     let value = match kind { 0 => 7.0, 1 => (row * row) as f64, _ => (row as f64).sqrt() };
                     let start = if *kind == 2 && id == 3 { at(0) } else { Timestamp::EPOCH };
-                    rows::push(&mut column, &BatchSample { at: at(row * 15_000 + moved), start, value, histogram: None });
+                    let at = at(row * 15_000 + moved);
+                    rows::push(&mut column, &BatchSample { at, start, value, histogram: None });
                 }
                 (id as u32, 0, Labels::from_pairs([("__name__", format!("m{id}"))]), vec![(Lane(0), column)])
             }).collect()
@@ -346,7 +371,9 @@ proptest! {
             }
             parts.push(written(&series, Level::Spilled, chunk_rows));
         }
-        expected.iter_mut().for_each(|series| drop(rows::tidy(&mut series.3[0].1)));
+        for series in &mut expected {
+            rows::tidy(&mut series.3[0].1);
+        }
         let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
         let level = if seal { Level::Sealed } else { Level::Merged };
         let mut writer = PartWriter::create(&disk, directory.path(), 9, DAY, level, vec![5]).expect("writable");
@@ -363,8 +390,25 @@ proptest! {
         }
         let merged = Part::open(&writer.finish(&groups()).expect("writable").expect("rows")).expect("opens");
         let expected: BTreeMap<String, Shown> = expected.iter().map(|one| (one.2.to_string(), shown(one))).collect();
-        // Histograms and starts are shown row by row; chunks may be cut anywhere.
         prop_assert_eq!(everything(&merged), expected);
         prop_assert_eq!(damages(&merged), []);
     }
+}
+
+#[test]
+fn a_part_of_format_1_is_merged_into_one_of_today() {
+    let (_fixture, older) = fixture();
+    let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
+    let mut writer = PartWriter::create(&disk, directory.path(), 6, DAY, Level::Merged, vec![5]).expect("writable");
+    let mut rewrite = Rewrite::new(&[], Level::Merged);
+    older
+        .find_each(&(0..older.meta().series).collect(), |series, chunks| {
+            rewrite.take(&older, 0, series, chunks);
+            rewrite.write(&mut writer, series.id)?;
+            writer.end_series(series.id, series.group, &older.labels(&series)?)
+        })
+        .expect("merged");
+    let merged = Part::open(&writer.finish(older.groups()).expect("writable").expect("rows")).expect("opens");
+    assert_eq!(everything(&merged), everything(&older));
+    assert_eq!(damages(&merged), []);
 }

@@ -27,8 +27,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// A part being written, under a temporary name.
 ///
-/// In memory until the end: for each series a few bytes of directory, labels and postings, all of them encoded; each value
-/// of each label once; and the encoded columns, whose bytes are bounded.
+/// In memory until the end: for each series a few bytes of directory, labels and postings, all of them encoded; each
+/// value of each label once; and the encoded columns, whose bytes are bounded.
 pub(crate) struct PartWriter<'d> {
     disk: &'d Disk,
     directory: PathBuf,
