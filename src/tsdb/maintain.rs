@@ -27,6 +27,8 @@ use super::store::{Deletion, Store, View, Work};
 pub(super) const SPILL_CHUNK_ROWS: usize = 480;
 /// Rounds to let pass after a failed merge: it reads and writes much, and its cause seldom goes within seconds.
 const ROUNDS_AFTER_FAILED_MERGE: u32 = 60;
+/// Series of a part that are listed at once.
+const LISTED_AT_ONCE: usize = 8192;
 /// Idle series that leave memory while appends wait.
 const FORGOTTEN_AT_ONCE: usize = 4096;
 
@@ -54,6 +56,9 @@ impl Store {
         named?;
         (done.spilled, done.forgotten) = spilled?;
         done.retired = retired?;
+        if done.retired > 0 {
+            self.forget_retired()?;
+        }
         if work.rounds_without_merge > 0 {
             work.rounds_without_merge -= 1;
         } else {
@@ -62,6 +67,19 @@ impl Store {
         }
         self.show(done);
         Ok(done)
+    }
+
+    /// Names that only retired parts had go with them.
+    fn forget_retired(&self) -> Result<usize, StoreError> {
+        let mut in_parts = roaring::RoaringBitmap::new();
+        for part in &self.view.load().parts {
+            for first in (0..part.meta().series).step_by(LISTED_AT_ONCE) {
+                let end = part.meta().series.min(first + LISTED_AT_ONCE as u32);
+                let found = part.find(&(first..end).collect())?;
+                in_parts.extend(found.into_iter().map(|(series, _)| series.id));
+            }
+        }
+        self.resolver.forget_retired(&in_parts, &*self.catalogue)
     }
 
     /// Spills the head, then merges and seals every day as if it were over.
@@ -289,7 +307,7 @@ impl Store {
         let segments = segment::list(&self.log_directory()).unwrap_or_default();
         let sizes = segments.iter().filter_map(|number| segment::path(&self.log_directory(), *number).metadata().ok());
         Status {
-            series: self.resolver.registry.read().len(),
+            series: self.resolver.series_count(),
             aliases: self.resolver.alias_count(),
             names_bytes: self.resolver.heap_bytes(),
             offenders: self.resolver.offenders(),

@@ -268,6 +268,11 @@ impl Resolver {
         self.registry.read().get(id).map(|series| (series.group, series.labels))
     }
 
+    /// How many series are in memory.
+    pub(crate) fn series_count(&self) -> usize {
+        self.registry.read().len()
+    }
+
     /// How many keys are known.
     pub(crate) fn alias_count(&self) -> usize {
         self.aliases.read().len()
@@ -280,6 +285,10 @@ impl Resolver {
 
     /// Memory that names take, in bytes, roughly.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.registry.read().heap_bytes() + self.aliases.read().heap_bytes() + self.elsewhere.read().heap_bytes()
+        // One lock after the other.
+        let elsewhere = self.elsewhere.read().heap_bytes();
+        let registry = self.registry.read().heap_bytes();
+        let aliases = self.aliases.read().heap_bytes();
+        elsewhere + registry + aliases
     }
 }
