@@ -148,10 +148,10 @@ impl Resolver {
             }
         }
         let mut registry = self.registry.write();
-        let mut admission = self.admission.lock();
+        let admission = &mut *self.admission.lock();
         admission.advance(now);
         let find = |(name, known): (&Result<SeriesName, Refused>, Option<(u32, u32)>)| match name {
-            Ok(name) => registry.find_or_make(&name.labels, name.replica.as_ref(), known, &mut *admission),
+            Ok(name) => registry.find_or_make(&name.labels, name.replica.as_ref(), known, admission),
             Err(refused) => Err(refused.clone()),
         };
         Ok(named.iter().zip(known).map(find).collect())
