@@ -31,6 +31,8 @@ use super::store::{Spilling, Store};
 
 /// Rows of one chunk in a part from the head.
 pub(super) const SPILL_CHUNK_ROWS: usize = 480;
+/// Series of a part that are listed at once.
+const LISTED_AT_ONCE: usize = 8192;
 /// Idle series that leave memory while appends wait.
 const FORGOTTEN_AT_ONCE: usize = 4096;
 
@@ -62,6 +64,9 @@ impl Store {
         exemplars?;
         (done.spilled, done.forgotten) = spilled?;
         done.retired = retired?;
+        if done.retired > 0 {
+            self.forget_retired()?;
+        }
         Ok(done)
     }
 
@@ -78,6 +83,19 @@ impl Store {
         self.metrics.merged.inc_by(merged as u64);
         self.show();
         Ok(merged)
+    }
+
+    /// Names that only retired parts had go with them.
+    fn forget_retired(&self) -> Result<usize, StoreError> {
+        let mut in_parts = roaring::RoaringBitmap::new();
+        for part in &self.view.load().parts {
+            for first in (0..part.meta().series).step_by(LISTED_AT_ONCE) {
+                let end = part.meta().series.min(first + LISTED_AT_ONCE as u32);
+                let found = part.find(&(first..end).collect())?;
+                in_parts.extend(found.into_iter().map(|(series, _)| series.id));
+            }
+        }
+        self.resolver.forget_retired(&in_parts, &*self.catalogue)
     }
 
     /// Spills the head, then merges and seals every day as if it were over.

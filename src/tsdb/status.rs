@@ -149,7 +149,7 @@ impl Store {
             days.entry(part.meta().day).or_default().add(part);
         }
         Status {
-            series: self.resolver.registry.read().len(),
+            series: self.resolver.series_count(),
             aliases: self.resolver.alias_count(),
             names_bytes: self.resolver.heap_bytes(),
             offenders: self.resolver.offenders(),

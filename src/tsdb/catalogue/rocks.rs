@@ -48,6 +48,8 @@ impl Rocks {
         options.set_write_buffer_size(WRITE_BUFFER_BYTES);
         options.set_max_background_jobs(BACKGROUND_JOBS);
         options.set_max_open_files(OPEN_FILES_MAX);
+        // Rows of series are written again while they fill up; what they replace goes soon.
+        options.set_level_zero_file_num_compaction_trigger(2);
         options.set_max_total_wal_size(WAL_BYTES_MAX);
         options.set_max_manifest_file_size(MANIFEST_BYTES_MAX);
         options.set_manifest_preallocation_size(64 << 10);

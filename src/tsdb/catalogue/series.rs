@@ -18,7 +18,7 @@ use super::super::bytes::{Reader, put_bytes, put_i64, put_u64};
 pub(crate) const ROW_SERIES: u32 = 4096;
 /// No row is larger before compression.
 const ROW_BYTES_MAX: usize = 1 << 30;
-const ZSTD_LEVEL: i32 = 5;
+const ZSTD_LEVEL: i32 = 1;
 
 /// A series of a row: id, group, labels.
 pub(crate) type Named = (u32, u32, Labels);

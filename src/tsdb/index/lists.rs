@@ -54,6 +54,17 @@ fn room(bytes: usize) -> usize {
     if bytes <= power / 4 * 3 { power / 4 * 3 } else { power }
 }
 
+/// A number as [`put_u64`] writes it, and how many bytes that takes.
+fn varint(mut number: u32) -> ([u8; 5], usize) {
+    let (mut bytes, mut length) = ([0; 5], 0);
+    while number >= 0x80 {
+        bytes[length] = number as u8 | 0x80;
+        (number, length) = (number >> 7, length + 1);
+    }
+    bytes[length] = number as u8;
+    (bytes, length + 1)
+}
+
 impl Lists {
     fn head(&self, list: u32) -> Head {
         self.heads.get(list).copied().unwrap_or_default()
@@ -91,9 +102,8 @@ impl Lists {
 
     fn append(&mut self, list: u32, id: u32) {
         let head = self.heads[list];
-        let mut gap = Vec::with_capacity(5);
-        put_u64(&mut gap, u64::from(id - head.last));
-        let (before, after) = (head.bytes as usize, head.bytes as usize + gap.len());
+        let (gap, gap_bytes) = varint(id - head.last);
+        let (before, after) = (head.bytes as usize, head.bytes as usize + gap_bytes);
         if after > GAPS_BYTES_MAX {
             let mut ids = self.short(head);
             ids.push(id);
@@ -106,7 +116,7 @@ impl Lists {
             place = self.gaps.take(room(after));
             self.gaps.get_mut(place, room(after))[..before].copy_from_slice(&kept);
         }
-        self.gaps.get_mut(place, room(after))[before..after].copy_from_slice(&gap);
+        self.gaps.get_mut(place, room(after))[before..after].copy_from_slice(&gap[..gap_bytes]);
         self.heads[list] = Head { last: id, place, bytes: after as u16, ids: head.ids + 1 };
     }
 
@@ -236,7 +246,8 @@ impl Lists {
 
 impl Bitmap {
     fn insert(&mut self, id: u32) {
-        self.count += u64::from(self.ids.insert(id));
+        // Nearly always the largest, which needs no search.
+        self.count += u64::from(self.ids.try_push(id).is_ok() || self.ids.insert(id));
         if self.count >= self.pack_at {
             self.ids.optimize();
             self.pack_at = 2 * self.count;

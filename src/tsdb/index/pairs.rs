@@ -178,6 +178,7 @@ impl Pairs {
     }
 
     /// How many values a name has.
+    #[cfg(test)]
     pub(crate) fn values(&self, name: &str) -> usize {
         let name = self.by_name.get(name).map(|name| &self.names[*name as usize]);
         name.map_or(0, |name| name.tail.len() + name.runs.iter().map(Vec::len).sum::<usize>())

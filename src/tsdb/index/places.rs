@@ -69,7 +69,7 @@ impl Places {
     /// Takes a place out; tells whether it was there.
     pub(crate) fn remove(&mut self, hash: u64, place: u32) -> bool {
         let found = self.shards[shard_of(hash)].find_entry(hash, |known| *known == place);
-        let found = found.map(|entry| drop(entry.remove())).is_ok();
+        let found = found.map(|entry| entry.remove()).is_ok();
         self.len -= usize::from(found);
         found
     }

@@ -4,7 +4,7 @@
 //! read, labels are compared. It keeps its id for as long as a part or the log has rows of it.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -38,12 +38,6 @@ pub(crate) struct Catalogued {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     recent: VecDeque<(u32, Arc<SeriesRow>)>,
-}
-
-/// The ids of a row.
-fn ids_of(row: u32) -> Range<u64> {
-    let first = u64::from(row) * u64::from(ROW_SERIES);
-    first..first + u64::from(ROW_SERIES)
 }
 
 fn row_key(kind: &[u8], row: u32) -> Vec<u8> {
@@ -242,7 +236,7 @@ impl Resolver {
         let next = self.registry.read().next_id();
         let mut dropped = 0;
         for number in 0..=row_of(next) {
-            if in_parts.range_cardinality(range_of(number)) == u64::from(ROW_SERIES) {
+            if in_parts.range_cardinality(ids_of(number)) == u64::from(ROW_SERIES) {
                 continue;
             }
             let Some(row) = read_row(number, catalogue)? else { continue };
@@ -269,9 +263,10 @@ impl Resolver {
     }
 }
 
-fn range_of(row: u32) -> std::ops::RangeInclusive<u32> {
-    let ids = ids_of(row);
-    ids.start as u32..=(ids.end - 1) as u32
+/// The ids of a row.
+fn ids_of(row: u32) -> RangeInclusive<u32> {
+    let first = row * ROW_SERIES;
+    first..=first + (ROW_SERIES - 1)
 }
 
 /// A row that makes no sense names nobody: parts still have the labels, and a series that comes back gets a new id.

@@ -148,10 +148,10 @@ impl Resolver {
             }
         }
         let mut registry = self.registry.write();
-        let mut admission = self.admission.lock();
+        let admission = &mut *self.admission.lock();
         admission.advance(now);
         let find = |(name, known): (&Result<SeriesName, Refused>, Option<(u32, u32)>)| match name {
-            Ok(name) => registry.find_or_make(&name.labels, name.replica.as_ref(), known, &mut *admission),
+            Ok(name) => registry.find_or_make(&name.labels, name.replica.as_ref(), known, admission),
             Err(refused) => Err(refused.clone()),
         };
         Ok(named.iter().zip(known).map(find).collect())
@@ -268,6 +268,11 @@ impl Resolver {
         self.registry.read().get(id).map(|series| (series.group, series.labels))
     }
 
+    /// How many series are in memory.
+    pub(crate) fn series_count(&self) -> usize {
+        self.registry.read().len()
+    }
+
     /// How many keys are known.
     pub(crate) fn alias_count(&self) -> usize {
         self.aliases.read().len()
@@ -280,6 +285,10 @@ impl Resolver {
 
     /// Memory that names take, in bytes, roughly.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.registry.read().heap_bytes() + self.aliases.read().heap_bytes() + self.elsewhere.read().heap_bytes()
+        // One lock after the other.
+        let elsewhere = self.elsewhere.read().heap_bytes();
+        let registry = self.registry.read().heap_bytes();
+        let aliases = self.aliases.read().heap_bytes();
+        elsewhere + registry + aliases
     }
 }

@@ -22,7 +22,7 @@ fn labels_of(number: u32) -> Labels {
     let metric = ["up", "node_cpu_seconds_total", "http_requests_total"][number as usize % 3];
     let pod = format!("pod-{}", number / 5);
     // Some have a label fewer, and one number has but a name.
-    let zone = if number % 7 == 0 { String::new() } else { format!("z{}", number % 4) };
+    let zone = if number.is_multiple_of(7) { String::new() } else { format!("z{}", number % 4) };
     match number {
         0 => Labels::from_pairs([("__name__", "up")]),
         _ => Labels::from_pairs([("__name__", metric), ("n", &number.to_string()), ("pod", &pod), ("zone", &zone)]),

@@ -108,6 +108,23 @@ fn idle_series_leave_memory_and_are_still_found() {
 }
 
 #[test]
+fn names_that_only_retired_parts_had_go_with_them() {
+    let mut world = World::with(|settings| settings.retention = Span::DAY.times(2));
+    world.push(&[("|__name__=old", world.now, 1.0), ("|__name__=kept", world.now, 1.0)]).expect("there is room");
+    world.spill().expect("spills");
+    world.pass(Span::DAY.times(4));
+    world.push(&[("|__name__=kept", world.now, 2.0)]).expect("there is room");
+    world.spill().expect("spills");
+    assert_eq!(world.store().maintain(world.now).expect("maintains").retired, 1);
+    world.crash();
+    world.push(&[("|__name__=kept", world.now, 3.0)]).expect("there is room");
+    let next = |world: &World| world.store().store.resolver.registry.read().next_id();
+    assert_eq!(next(&world), 2, "a series that a part has keeps its id");
+    world.push(&[("|__name__=old", world.now, 3.0)]).expect("there is room");
+    assert_eq!(next(&world), 3, "one that is gone is new, and gets an id that nobody had");
+}
+
+#[test]
 fn metadata_and_journal_survive_a_crash() {
     let mut world = World::new();
     let said =
