@@ -1,9 +1,9 @@
 //! What time it is for a batch that arrives, where the machine's clock was set back.
 //!
-//! Samples from too far ahead are refused, and "ahead" is told by the clock. When a clock is set back by an hour, all live
-//! samples would lie an hour ahead, and be refused for an hour. But the clock itself has shown a later time before, and
-//! what was accepted then proves it: from no sample newer than `ahead_max` beyond it. So while the clock is well behind
-//! its own past, the newest sample that is kept counts as the present. Once it has caught up, the clock counts again.
+//! Samples from too far ahead are refused, and "ahead" is told by the clock. When a clock is set back by an hour, all
+//! live samples would lie an hour ahead, and be refused for an hour. But the clock itself has shown a later time before,
+//! and what was accepted then proves it: no sample is newer than `ahead_max` beyond it. So while the clock is well
+//! behind its own past, the newest sample that is kept counts as the present. Once it has caught up, it counts again.
 //!
 //! The price: for that long, a sender whose samples run ahead pulls the limit along with it.
 

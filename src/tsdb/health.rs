@@ -2,8 +2,8 @@
 //!
 //! It turns read-only *before* the disk is full: below a floor of free bytes appends are refused, while queries,
 //! retention and spills (which turn log into smaller parts) go on. It is opened again with some room to spare above the
-//! floor, so that it does not flap. Beside the floor a *reserve* file holds room back; it is removed when even half of the
-//! floor is used up, so that the catalogue can still be written.
+//! floor, so that it does not flap. Beside the floor a *reserve* file holds room back; it is removed when even half of
+//! the floor is used up, so that the catalogue can still be written.
 //!
 //! A disk that fails otherwise (an I/O error, a read-only file system) fails each append by itself; here that is only
 //! remembered, told once, and forgotten with the first write that works again.

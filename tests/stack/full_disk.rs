@@ -1,4 +1,7 @@
 //! A full disk refuses writes for as long as it is full, answers questions all the while, and comes back by itself.
+//!
+//! Twice: with the floor under the free room, which refuses before the disk is full; and without it, so that the disk is
+//! filled to the last byte and log and catalogue meet that themselves.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,11 +24,55 @@ const REQUESTS_MAX: usize = 1_000;
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_comes_back_by_itself() {
+async fn below_the_floor_writes_are_refused_before_the_disk_is_full() {
     let stack = Stack::new(PathBuf::new(), "1s");
     let Some(disk) = SmallDisk::mount(stack.folder.path().join("weir")) else { return };
     let api = stack.api();
     let weir = stack.start_weir(&[]).await;
+    let ballast = disk.0.join("ballast");
+    std::fs::write(&ballast, vec![1; BALLAST_BYTES]).expect("the disk has room for the ballast");
+    let started = now(&api).await.floor() - 86_400.0;
+    let mut acknowledged = 0;
+    let refused = loop {
+        let answer = push(&api, &load(started, acknowledged)).await;
+        if answer.code != 204 {
+            break answer;
+        }
+        acknowledged += 1;
+        assert!(acknowledged < REQUESTS_MAX, "writes are never refused");
+    };
+    assert_eq!((refused.code, refused.retry_after.is_some()), (503, true), "{refused:?}");
+    assert!(refused.text.contains("bytes are free on the disk"), "before it is full: {refused:?}");
+    everything_is_there(&api, started, acknowledged).await;
+    let ready = api.send("GET", "/-/ready?verbose", &[], vec![]).await;
+    assert!(ready.code == 200 && ready.text.contains("storage: takes no writes: "), "{ready:?}");
+    let metrics = api.send("GET", "/metrics", &[], vec![]).await.text;
+    assert!(metrics.contains("\nweir_tsdb_read_only 1\n"), "{metrics}");
+    assert_eq!(api.data("/api/v1/status/storage", &[]).await["readOnly"], true);
+
+    std::fs::remove_file(ballast).expect("the ballast is there");
+    eventually("writes succeed again", COMES_BACK_WITHIN, async || {
+        (push(&api, &load(started, acknowledged)).await.code == 204).then_some(())
+    })
+    .await;
+    acknowledged += 1;
+    everything_is_there(&api, started, acknowledged).await;
+    weir.kill();
+    let _weir = stack.start_weir(&[]).await;
+    everything_is_there(&api, started, acknowledged).await;
+    let log = stack.log_tail("weir.log");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_comes_back_by_itself() {
+    let stack = Stack::new(PathBuf::new(), "1s");
+    let Some(disk) = SmallDisk::mount(stack.folder.path().join("weir")) else { return };
+    let api = stack.api();
+    let config = stack.folder.path().join("no-floor.yml");
+    std::fs::write(&config, "storage: {free_min: 0, reserve: 0}").expect("write a configuration");
+    let config = format!("--config={}", config.display());
+    let weir = stack.start_weir(&[&config]).await;
     let ballast = disk.0.join("ballast");
     std::fs::write(&ballast, vec![1; BALLAST_BYTES]).expect("the disk has room for the ballast");
     let started = now(&api).await.floor() - 86_400.0;
@@ -69,7 +116,7 @@ async fn a_full_disk_refuses_writes_and_comes_back_by_itself() {
     .await;
     everything_is_there(&api, started, acknowledged).await;
     weir.kill();
-    let _weir = stack.start_weir(&[]).await;
+    let _weir = stack.start_weir(&[&config]).await;
     everything_is_there(&api, started, acknowledged).await;
     let kept = api.data("/api/v1/metadata", &[("metric", &format!("described_{told}_0"))]).await;
     assert_eq!(kept.as_object().map(serde_json::Map::len), Some(1), "what was said when there was room again is kept");

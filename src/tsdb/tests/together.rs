@@ -196,6 +196,23 @@ fn a_merge_that_is_told_to_stop_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_day_whose_merge_failed_waits_and_no_other_does() {
+    let mut world = ready_to_merge();
+    for round in 0..2 {
+        push_round(&world, round - 24 * 60 * 4);
+        world.spill().expect("spills");
+    }
+    let merge = |world: &World| world.store().merge(world.now, &super::super::Unpaced);
+    world.faults.allow(0);
+    merge(&world).expect_err("yesterday is sealed first, and cannot be");
+    world.faults.allow(i64::MAX);
+    assert_eq!(merge(&world).expect("merges"), 4, "today's parts");
+    assert_eq!(merge(&world).expect("waits"), 0);
+    world.pass(Span::MINUTE);
+    assert_eq!(merge(&world).expect("merges"), 2, "yesterday's");
+}
+
+#[test]
 fn the_oldest_parts_go_when_all_take_too_much() {
     let mut world = World::new();
     for day in [-3, -1, 0, -2] {
