@@ -194,8 +194,8 @@ async fn open_store(
     }
 }
 
-/// Opens the data directory of a Weir that is stopped, to ask it. Nothing old is dropped, and nothing is written: whoever
-/// calls this asks and forgets.
+/// Opens the data directory of a Weir that is stopped, to ask it. Nothing old is dropped, and nothing is written:
+/// whoever calls this asks and forgets.
 ///
 /// # Errors
 /// Where the directory cannot be opened: a Weir runs on it, or it is damaged.

@@ -17,8 +17,8 @@ use crate::store::{SampleSource, StoreError};
 
 use super::Request;
 
-/// Opens the store, asks, and gives the answer as the API would. The store is left as it was: what its log holds is read
-/// into memory and forgotten.
+/// Opens the store, asks, and gives the answer as the API would. The store is left as it was: what its log holds is
+/// read into memory and forgotten.
 ///
 /// # Errors
 /// Where the store cannot be opened (a Weir runs on it), a feature has no such name, or the query fails.

@@ -1,9 +1,9 @@
-//! `weir query`: asks a running Weir or Prometheus, or the data directory of a Weir that is stopped, and shows the answer
-//! as a table, JSON, CSV or a plot in the terminal.
+//! `weir query`: asks a running Weir or Prometheus, or the data directory of a Weir that is stopped, and shows the
+//! answer as a table, JSON, CSV or a plot in the terminal.
 //!
-//! Whoever answers, what comes back is the JSON of the Prometheus API: over HTTP ([`remote`]), or written by our own API's
-//! writer from our own engine ([`local`]). So there is one form to read ([`answer`]) and every way of showing it works
-//! for both. Nothing here is written to a store.
+//! Whoever answers, what comes back is the JSON of the Prometheus API: over HTTP ([`remote`]), or written by our own
+//! API's writer from our own engine ([`local`]). So there is one form to read ([`answer`]) and every way of showing it
+//! works for both. Nothing here is written to a store.
 //!
 //! Read next: [`answer`], then [`table`], [`plot`], [`explain`].
 
