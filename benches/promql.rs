@@ -7,7 +7,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use weir::model::{Column, Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
 use weir::promql::parse::parse;
 use weir::promql::{Engine, Features, QueryOptions};
-use weir::store::{ExemplarSeries, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet, StoreError};
+use weir::store::{
+    ExemplarSeries, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet, StoreError, Warnings,
+};
 
 /// Samples of each series: a day at 15 s.
 const ROWS: i64 = 5760;
@@ -37,7 +39,7 @@ impl SampleSource for Shelf {
             labels: labels.clone(),
             samples: Arc::new(Rows(Arc::clone(column), range)),
         });
-        Ok(SeriesSet { series: selected.collect(), warnings: Vec::new() })
+        Ok(SeriesSet { series: selected.collect(), warnings: Warnings::default() })
     }
 
     fn series(&self, _: &[Matcher], _: TimeRange) -> Result<Vec<Labels>, StoreError> {

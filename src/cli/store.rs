@@ -107,7 +107,7 @@ fn stats(data: &Path, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
     if json {
         return writeln!(out, "{}", stats_json(&stats)).context("print");
     }
-    let Stats { series, parts, levels, days, disk, damages } = &stats;
+    let Stats { series, parts, levels, days, kinds, disk, damages } = &stats;
     let all: u64 = disk.values().sum();
     writeln!(out, "series   {series}")?;
     writeln!(out, "samples  {}", parts.rows)?;
@@ -120,6 +120,10 @@ fn stats(data: &Path, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
     )?;
     for (name, bytes) in disk {
         writeln!(out, "  {name:<10} {bytes:>16}")?;
+    }
+    writeln!(out, "in parts")?;
+    for (name, bytes) in kinds {
+        writeln!(out, "  {name:<40} {bytes:>16}")?;
     }
     writeln!(out, "{:<12} {:>8} {:>16} {:>16} {:>12}", "", "parts", "samples", "bytes", "a sample")?;
     let mut row = |name: &str, sum: &Sum| {
@@ -147,7 +151,7 @@ fn stats_json(stats: &Stats) -> serde_json::Value {
     let levels: BTreeMap<_, _> = LEVELS.iter().zip(&stats.levels).map(|(name, level)| (*name, sum(level))).collect();
     let days: BTreeMap<_, _> = stats.days.iter().map(|(day, own)| (day_text(*day), sum(own))).collect();
     serde_json::json!({
-        "series": stats.series, "parts": sum(&stats.parts), "levels": levels, "days": days, "disk": stats.disk,
+        "series": stats.series, "parts": sum(&stats.parts), "levels": levels, "days": days, "kinds": stats.kinds, "disk": stats.disk,
         "damages": stats.damages.iter().map(damage_json).collect::<Vec<_>>(),
     })
 }

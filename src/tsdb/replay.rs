@@ -78,7 +78,7 @@ pub(super) fn replay(
         recovered.log_bytes += bytes.len() as u64;
         progress.did(bytes.len() as u64);
     }
-    settle_names(shares, resolver, catalogue, head, recovered)?;
+    settle_names(&shares, resolver, catalogue, head, recovered)?;
     Ok(next)
 }
 
@@ -169,7 +169,7 @@ impl Share {
 
 /// Finds a name for every series with rows; rows of those that have none leave the head again.
 fn settle_names(
-    shares: Vec<Share>,
+    shares: &[Share],
     resolver: &Resolver,
     catalogue: &dyn KeyValue,
     head: &Head,

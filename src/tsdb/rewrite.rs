@@ -87,7 +87,8 @@ impl<'p> Rewrite<'p> {
             let in_order = lane.windows(2).all(|pair| pair[0].chunk.last < pair[1].chunk.first);
             if self.leave_out.is_none()
                 && in_order
-                && lane.iter().all(|piece| piece.deletions.is_empty() && piece.chunk.shared_times().is_some()) {
+                && lane.iter().all(|piece| piece.deletions.is_empty() && piece.chunk.shared_times().is_some())
+            {
                 self.write_in_order(writer, id, lane)?;
             } else {
                 self.write_sorted(writer, id, lane)?;

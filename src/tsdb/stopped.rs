@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use roaring::RoaringBitmap;
 
-use crate::model::Column;
 use crate::store::StoreError;
 
 use super::catalogue::{Change, Durability, KeyValue, keys};
@@ -37,6 +36,8 @@ pub struct Stats {
     pub levels: [Sum; 3],
     /// By UTC day, counted from 1970-01-01.
     pub days: BTreeMap<i64, Sum>,
+    /// Bytes of parts by what they hold: chunks, times, directory, labels, postings of each label name.
+    pub kinds: BTreeMap<String, u64>,
     /// Bytes on disk by what lies there: `log`, `parts`, `catalogue`, `snapshots`, `other`.
     pub disk: BTreeMap<&'static str, u64>,
     /// Parts that cannot be opened.
@@ -92,6 +93,9 @@ impl Stopped {
             stats.parts.add(&part);
             stats.levels[part.meta().level as usize].add(&part);
             stats.days.entry(part.meta().day).or_default().add(&part);
+            for kind in part.describe() {
+                *stats.kinds.entry(kind.name).or_default() += kind.bytes;
+            }
             match part.find(&(0..part.meta().series).collect()) {
                 Ok(found) => ids.extend(found.into_iter().map(|(series, _)| series.id)),
                 Err(error) => stats.damages.push(damage_of(error)?),

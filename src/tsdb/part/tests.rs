@@ -400,7 +400,7 @@ fn a_part_of_format_1_is_merged_into_one_of_today() {
     let (_fixture, older) = fixture();
     let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
     let mut writer = PartWriter::create(&disk, directory.path(), 6, DAY, Level::Merged, vec![5]).expect("writable");
-    let mut rewrite = Rewrite::new(&[], Level::Merged);
+    let mut rewrite = Rewrite::new(&[], Level::Merged, None);
     older
         .find_each(&(0..older.meta().series).collect(), |series, chunks| {
             rewrite.take(&older, 0, series, chunks);

@@ -17,7 +17,6 @@ use super::{BLOCK_SERIES, ChunkRef, HEADER_BYTES, Part};
 pub(crate) struct Kind {
     /// As docs/format.md calls it; postings of each label name are a kind.
     pub(crate) name: String,
-    pub(crate) blocks: u64,
     /// With their checksums.
     pub(crate) bytes: u64,
 }
@@ -127,15 +126,11 @@ impl Part {
 
     /// What the part consists of, in the order of the file; header, tables and footer are what is missing.
     pub(crate) fn describe(&self) -> Vec<Kind> {
-        let kind = |name: &str, table: &BlockTable| Kind {
-            name: name.to_owned(),
-            blocks: table.len() as u64,
-            bytes: table.bytes(),
-        };
+        let kind = |name: &str, table: &BlockTable| Kind { name: name.to_owned(), bytes: table.bytes() };
         let mut kinds = match self.version {
             1 => {
                 let bytes = self.directory.offset(0).saturating_sub(HEADER_BYTES as u64);
-                vec![Kind { name: "chunks".into(), blocks: 0, bytes }]
+                vec![Kind { name: "chunks".into(), bytes }]
             }
             _ => vec![kind("chunks", &self.chunks), kind("times", &self.times), kind("columns", &self.heads)],
         };

@@ -258,11 +258,6 @@ impl Resolver {
         order::sort_by_labels(&self.registry, ids);
     }
 
-    /// Whether a series is in memory.
-    pub(crate) fn knows(&self, id: u32) -> bool {
-        self.registry.read().contains(id)
-    }
-
     /// Labels and group of a series in memory.
     pub(crate) fn labels(&self, id: u32) -> Option<(u32, Labels)> {
         self.registry.read().get(id).map(|series| (series.group, series.labels))

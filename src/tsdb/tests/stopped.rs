@@ -86,7 +86,7 @@ fn a_look_at_everything_names_file_and_place() {
         fs::write(&path, &good).expect("writable");
         assert_eq!(found(&mut world).0, Vec::<String>::new(), "looking changes nothing");
     }
-    check("parts/0000000000000001.part", 18, "a wrong checksum, which costs {", " at byte 16");
+    check("parts/0000000000000001.part", 18, "a wrong checksum, which costs m{i=\"0\"} and 199 more,", " at byte 16");
     check("parts/0000000000000001.part", 0, "no part header", " at byte 0");
     check("log/0000000000000003.log", 50, "bytes that are no record", " at byte 49");
 }
