@@ -46,6 +46,8 @@ use reload::Reload;
 pub(crate) use seams::day_text;
 use seams::{AdminSeam, StorageSeam};
 
+/// Threads of the runtime: half of them may be waiting for the disk (`http::gate`).
+const THREADS_MIN: usize = 4;
 /// How long the runtime may take to end what was left running.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
@@ -56,7 +58,12 @@ const LAST_GRACE: Duration = Duration::from_secs(2);
 pub fn run(config: &Config, flags: &Serve) -> anyhow::Result<()> {
     let clock = Clock::system();
     telemetry::start(config.log.format, &config.log.level, clock.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start threads")?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(THREADS_MIN))
+        .enable_all()
+        .build()
+        .context("start threads")?;
     let outcome = runtime.block_on(serve(config, flags, &clock));
     runtime.shutdown_timeout(LAST_GRACE);
     outcome

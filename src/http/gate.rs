@@ -1,6 +1,7 @@
 //! How blocking work is run: a bounded number at once, a bounded queue, a deadline, and a stop when nobody waits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -27,6 +28,8 @@ pub struct Gate {
     running: Arc<Semaphore>,
     /// One permit for everyone inside, running or waiting.
     inside: Arc<Semaphore>,
+    /// Threads of the runtime that are busy with brief work.
+    lent: Arc<AtomicUsize>,
     what: &'static str,
 }
 
@@ -34,7 +37,12 @@ impl Gate {
     /// For `running` at once and `waiting` behind them; `what` names them in errors.
     pub fn new(what: &'static str, running: usize, waiting: usize) -> Self {
         let places = running.saturating_add(waiting).min(Semaphore::MAX_PERMITS);
-        Gate { running: Arc::new(Semaphore::new(running)), inside: Arc::new(Semaphore::new(places)), what }
+        Gate {
+            running: Arc::new(Semaphore::new(running)),
+            inside: Arc::new(Semaphore::new(places)),
+            lent: Arc::default(),
+            what,
+        }
     }
 
     /// How many run now.
@@ -93,18 +101,44 @@ impl Gate {
         }
     }
 
-    /// Runs work that blocks but is short, on the thread that asks: the runtime's other tasks move to another one. That
-    /// saves the way to a thread of the blocking pool and back, which is a tenth of the CPU of a small write.
+    /// Runs work that blocks, on the thread that asks: the runtime's other tasks move to another one.
     ///
     /// # Errors
     /// `Unavailable` where the queue is full.
     pub async fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, ApiError> {
         let _place = self.enter()?;
         let _turn = self.running.clone().acquire_owned().await.expect("the gate is never closed");
-        Ok(match Handle::current().runtime_flavor() {
-            RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
-            _ => work(),
-        })
+        Ok(move_others_away(work))
+    }
+
+    /// As [`run`](Self::run), for work of a few milliseconds that comes thousands of times a second: up to half of the
+    /// runtime's threads do it without moving their other tasks away, which is a twentieth of the CPU of a write.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_briefly<T>(&self, work: impl FnOnce() -> T) -> Result<T, ApiError> {
+        let _place = self.enter()?;
+        let _turn = self.running.clone().acquire_owned().await.expect("the gate is never closed");
+        let before = self.lent.fetch_add(1, Ordering::Relaxed);
+        let _lent = Lent(&self.lent);
+        let threads = Handle::current().metrics().num_workers();
+        Ok(if before < threads / 2 { work() } else { move_others_away(work) })
+    }
+}
+
+fn move_others_away<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+/// A thread of the runtime that is busy with a gate's work, given back also when the work panics.
+struct Lent<'g>(&'g AtomicUsize);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -62,7 +62,7 @@ async fn accept(http: &Arc<Http>, request: Request) -> Result<Written, ApiError>
             received_at,
         })
     };
-    http.writes.run(work).await?.map_err(|error| refused(&error))
+    http.writes.run_briefly(work).await?.map_err(|error| refused(&error))
 }
 
 fn refused(error: &IngestError) -> ApiError {

@@ -10,6 +10,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// Digits of a length at most: texts are below 2^30 bytes.
+const LENGTH_DIGITS_MAX: usize = 5;
+
 /// The label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
@@ -122,14 +125,17 @@ impl Labels {
     /// Labels from their packed text, as [`as_packed`](Self::as_packed) gave it; `None` where it is none: names must
     /// rise, and neither a name nor a value may be empty.
     pub fn from_packed(packed: &str) -> Option<Labels> {
-        let (mut rest, mut last) = (packed, "");
-        while !rest.is_empty() {
-            let (name, tail) = checked_split(rest)?;
-            let (value, tail) = checked_split(tail)?;
+        let bytes = packed.as_bytes();
+        let (mut at, mut last) = (0, &bytes[..0]);
+        while at < bytes.len() {
+            let name = checked_text(packed, at)?;
+            let value = checked_text(packed, name.end)?;
+            at = value.end;
+            let name = &bytes[name];
             if name <= last || value.is_empty() {
                 return None;
             }
-            (rest, last) = (tail, name);
+            last = name;
         }
         Some(Labels(packed.into()))
     }
@@ -319,17 +325,25 @@ fn read_length(packed: &[u8]) -> (usize, usize) {
     (length, read)
 }
 
-/// [`split_text`] for bytes that may be anything.
-fn checked_split(packed: &str) -> Option<(&str, &str)> {
-    let digits = packed.bytes().take_while(|digit| (64..128).contains(digit)).count() + 1;
-    let length = packed
-        .as_bytes()
-        .get(..digits.min(5))?
-        .iter()
-        .rev()
-        .try_fold(0_usize, |length, digit| (*digit < 128).then_some(length * 64 + usize::from(digit % 64)))?;
-    let rest = packed.get(digits..)?;
-    Some((rest.get(..length)?, &rest[length..]))
+/// Where the text stands whose length stands at `at`, in bytes that may be anything.
+#[inline]
+fn checked_text(packed: &str, at: usize) -> Option<std::ops::Range<usize>> {
+    let bytes = packed.as_bytes();
+    let (mut length, mut start) = (0_usize, at);
+    loop {
+        let digit = *bytes.get(start)?;
+        if digit >= 128 || start - at >= LENGTH_DIGITS_MAX {
+            return None;
+        }
+        length |= usize::from(digit % 64) << (6 * (start - at));
+        start += 1;
+        if digit < 64 {
+            break;
+        }
+    }
+    // Lengths are ASCII, so the text begins at a character; it has to end at one.
+    let end = start + length;
+    packed.is_char_boundary(end).then_some(start..end)
 }
 
 /// Builds [`Labels`]: pairs come in any order, empty values are left out.

@@ -22,6 +22,7 @@ impl Store {
         if !runs.is_empty() {
             if self.settings.fsync != FsyncPolicy::Unlogged {
                 self.log.append(&runs, &self.resolver)?;
+                self.logged(runs.iter().map(|run| run.samples.len()).sum());
             }
             self.head_since.fetch_min(batch.received_at.as_millis(), Ordering::Relaxed);
             let conflicts = self.head.insert(&runs);

@@ -9,7 +9,7 @@
 //! remembered, told once, and forgotten with the first write that works again.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -24,6 +24,9 @@ const RESERVE_SHARE: u64 = 20;
 /// Writes are taken again when there is a quarter more free than the floor.
 const MARGIN_SHARE: u64 = 4;
 
+/// Rows after which the disk is looked at, though the round of maintenance is not over: a few MiB of log.
+const LOOK_EVERY_ROWS: usize = 1 << 18;
+
 /// The state of the disk, as far as it concerns writes.
 #[derive(Default)]
 pub(super) struct Health {
@@ -32,6 +35,10 @@ pub(super) struct Health {
     trouble: Mutex<Option<Trouble>>,
     /// As the last look found it; 0 before.
     pub(super) free_bytes: AtomicU64,
+    /// Rows logged since then.
+    unseen_rows: AtomicUsize,
+    /// Held while somebody looks.
+    looking: Mutex<()>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +115,17 @@ impl Store {
         }
     }
 
+    /// Looks at the disk when much was logged since the last look: a fast sender fills a small disk within a round.
+    pub(super) fn logged(&self, rows: usize) {
+        if self.health.unseen_rows.fetch_add(rows, Ordering::Relaxed) + rows >= LOOK_EVERY_ROWS {
+            self.look_at_disk();
+        }
+    }
+
     /// Looks how much room there is, and decides. To be called every round of maintenance.
     pub(super) fn look_at_disk(&self) {
+        let Some(_looking) = self.health.looking.try_lock() else { return };
+        self.health.unseen_rows.store(0, Ordering::Relaxed);
         // Where the system does not say, nothing is known and nothing changes.
         let Ok(space) = self.disk.space(&self.settings.data) else { return };
         self.health.free_bytes.store(space.free, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use parking_lot::RwLockReadGuard;
+use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
 use crate::ha::{self, MergeRules};
@@ -44,13 +45,22 @@ pub(super) struct Seen {
 struct Found {
     labels: Labels,
     group: u32,
-    pieces: Vec<Piece>,
+    pieces: SmallVec<[Piece; 1]>,
     /// Whether a row may lie inside the range, as far as first and last times tell.
     hopeful: bool,
 }
 
-/// What a select found, by series id.
-type FoundById = HashMap<u32, Found, FixedState>;
+/// What a select found. Each place that series are found in gives them in the order of labels: in the end they stand in
+/// few sorted runs.
+#[derive(Default)]
+struct FoundSeries {
+    all: Vec<(u32, Found)>,
+    /// Where in `all` a series stands.
+    places: HashMap<u32, usize, FixedState>,
+}
+
+/// What was found, by id and mostly in the order of labels, and the view that it was found in.
+type FoundInView = (Arc<View>, Vec<(u32, Found)>);
 
 /// The chunks of one series in one part.
 struct Piece {
@@ -65,40 +75,44 @@ impl Store {
 
     /// Every series that satisfies the matchers and may have rows inside `range`, and the view they were found in.
     /// Parts whose index is damaged are left out with a warning.
-    fn find(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-        warnings: &Warnings,
-    ) -> Result<(Arc<View>, FoundById), StoreError> {
+    fn find(&self, matchers: &[Matcher], range: TimeRange, warnings: &Warnings) -> Result<FoundInView, StoreError> {
         let wide = widen(range);
-        let mut found: FoundById = HashMap::default();
-        {
-            let mut registry = self.resolver.registry.read();
-            for (place, id) in evaluate(&registry.index, matchers)?.into_iter().enumerate() {
-                // New series wait for this lock: they may go ahead now and then. Who leaves meanwhile has no row in the head.
-                if place % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1 {
-                    RwLockReadGuard::bump(&mut registry);
-                }
-                if let Some(Series { labels, group }) = registry.get(id) {
-                    found.insert(id, Found { labels, group, pieces: Vec::new(), hopeful: false });
-                }
-            }
-        }
+        let mut ids = evaluate(&self.resolver.registry.read().index, matchers)?;
         // Without the registry's lock: new series wait for it, and appends behind them.
-        found.iter_mut().for_each(|(id, found)| found.hopeful = self.head.overlaps(*id, range));
+        let in_head: RoaringBitmap = ids.iter().filter(|id| self.head.overlaps(*id, range)).collect();
         // After the head, never before: see the note on moving rows above.
         let view = self.view.load_full();
-        if let Some(frozen) = &view.frozen {
-            found.iter_mut().for_each(|(id, found)| found.hopeful |= frozen.overlaps(*id, range));
-        }
+        ids = match &view.frozen {
+            Some(frozen) => ids.iter().filter(|id| in_head.contains(*id) || frozen.overlaps(*id, range)).collect(),
+            None => in_head,
+        };
+        let mut found = self.found_in_memory(ids.iter().collect());
         for part in view.parts.iter().filter(|part| part.range().overlaps(wide)) {
             if let Err(error) = find_in(part, matchers, range, wide, &mut found) {
                 warnings.add(self.quarantine(error)?);
             }
         }
-        found.retain(|_, found| found.hopeful);
-        Ok((view, found))
+        found.all.retain(|(_, found)| found.hopeful);
+        Ok((view, found.all))
+    }
+
+    /// Series that have rows in memory, in the order of labels.
+    fn found_in_memory(&self, mut ids: Vec<u32>) -> FoundSeries {
+        self.resolver.sort_by_labels(&mut ids);
+        let mut found = FoundSeries::default();
+        let mut registry = self.resolver.registry.read();
+        for (place, id) in ids.into_iter().enumerate() {
+            // New series wait for this lock: they may go ahead now and then.
+            if (place + 1).is_multiple_of(LOOKED_AT_ONCE) {
+                RwLockReadGuard::bump(&mut registry);
+            }
+            // Who has left meanwhile has its rows in parts.
+            if let Some(Series { labels, group }) = registry.get(id) {
+                found.places.insert(id, found.all.len());
+                found.all.push((id, Found { labels, group, pieces: SmallVec::new(), hopeful: true }));
+            }
+        }
+        found
     }
 
     /// Whether a found series has a row inside `range`, exactly, in any lane.
@@ -107,15 +121,19 @@ impl Store {
         {
             return Ok(true);
         }
-        let mut column = Column::default();
         for piece in &found.pieces {
             let deletions = || view.deletions.iter().filter(|one| one.touches(piece.part.number(), id));
             let whole = deletions().next().is_none();
             for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(range)) {
-                if whole && (range.contains(chunk.first) || range.contains(chunk.last)) {
-                    return Ok(true);
+                if whole {
+                    match piece.part.has_rows_in(chunk, range) {
+                        Ok(true) => return Ok(true),
+                        Ok(false) => {}
+                        Err(error) => drop(self.quarantine(error)?),
+                    }
+                    continue;
                 }
-                column.clear();
+                let mut column = Column::default();
                 self.read_or_skip(&piece.part, chunk, range, &mut column, &Warnings::default())?;
                 deletions().for_each(|deletion| rows::cut_out(&mut column, deletion.range));
                 if column.at.iter().any(|at| range.contains(*at)) {
@@ -150,7 +168,7 @@ fn find_in(
     matchers: &[Matcher],
     range: TimeRange,
     wide: TimeRange,
-    found: &mut FoundById,
+    found: &mut FoundSeries,
 ) -> Result<(), StoreError> {
     part.find_each(&evaluate(&**part, matchers)?, |series, chunks| {
         let near = chunks.iter().filter(|chunk| chunk.range().overlaps(wide));
@@ -158,15 +176,17 @@ fn find_in(
         if chunks.is_empty() {
             return Ok(());
         }
-        let entry = match found.entry(series.id) {
-            hashbrown::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            hashbrown::hash_map::Entry::Vacant(entry) => entry.insert(Found {
-                labels: part.labels(&series)?,
-                group: series.group,
-                pieces: Vec::new(),
-                hopeful: false,
-            }),
+        let place = match found.places.get(&series.id) {
+            Some(place) => *place,
+            None => {
+                let labels = part.labels(&series)?;
+                found.places.insert(series.id, found.all.len());
+                let entry = Found { labels, group: series.group, pieces: SmallVec::new(), hopeful: false };
+                found.all.push((series.id, entry));
+                found.all.len() - 1
+            }
         };
+        let entry = &mut found.all[place].1;
         entry.hopeful |= chunks.iter().any(|chunk| chunk.range().overlaps(range));
         entry.pieces.push(Piece { part: part.clone(), chunks });
         Ok(())
@@ -202,7 +222,7 @@ impl SampleSource for Seen {
         let (view, found) = self.store.find(matchers, range, &warnings)?;
         let mut series = Vec::with_capacity(found.len());
         for (id, Found { labels, group, pieces, .. }) in found {
-            let pieces: Arc<[Piece]> = pieces.into();
+            let pieces: Arc<[Piece]> = pieces.into_iter().collect();
             for (shown_as, lane) in self.shown(&labels, group) {
                 let rows = SeriesRows {
                     store: self.store.clone(),

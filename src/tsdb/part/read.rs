@@ -292,6 +292,25 @@ impl Part {
         rows::decode_body(body, chunk.flags, rows, wanted, into).map_err(|error| broken(&error.to_string()))
     }
 
+    /// Whether a chunk has a row inside `range`. Where times are shared, no chunk is read for that.
+    pub(crate) fn has_rows_in(&self, chunk: &ChunkRef, range: TimeRange) -> Result<bool, StoreError> {
+        if range.contains(chunk.first) || range.contains(chunk.last) {
+            return Ok(true);
+        }
+        let Some(own) = TimeRange::new(range.start().max(chunk.first), range.end().min(chunk.last)) else {
+            return Ok(false);
+        };
+        let Times::Shared { column, .. } = chunk.times else {
+            let mut rows = Column::default();
+            self.read_rows(chunk, range, &mut rows)?;
+            return Ok(rows.at.iter().any(|at| range.contains(*at)));
+        };
+        // Between the chunk's first row and its last one, all rows of the column are the chunk's.
+        let stretch = self.columns()?.times(&self.file, &self.times, column, own)?;
+        let first = stretch.times.partition_point(|at| *at < own.start());
+        Ok(stretch.times.get(first).is_some_and(|at| *at <= own.end()))
+    }
+
     fn read_format_1(&self, chunk: &ChunkRef, into: &mut Column) -> Result<(), StoreError> {
         let offset = self.offset_of(chunk);
         let block = self.file.read(offset, u64::from(chunk.bytes))?;

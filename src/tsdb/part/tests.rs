@@ -323,7 +323,7 @@ fn a_damaged_block_of_chunks_costs_its_own_series_alone() {
         }
     }
     assert!(lost > 0 && lost < 190, "{lost} series");
-    let what = format!("a wrong checksum: {}, and {} more", first.expect("one at least"), lost - 1);
+    let what = format!("a wrong checksum, which costs {} and {} more,", first.expect("one at least"), lost - 1);
     assert_eq!(damages(&part), [(offset, what)]);
 }
 

@@ -9,7 +9,7 @@ use super::super::catalogue::memory::Memory;
 use super::world::{World, after_noon};
 
 /// A store that a program of format 1 was killed over: rows of its catalogue, its files, and what it showed.
-const FORMAT_1: &str = include_str!("fixtures/format-1.txt");
+const FORMAT_1: &str = include_str!("../../../tests/fixtures/catalogue-1.txt");
 
 fn from_hex(text: &str) -> Vec<u8> {
     let byte = |place| u8::from_str_radix(&text[place..place + 2], 16).expect("two hex digits");
