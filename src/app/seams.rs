@@ -47,6 +47,7 @@ impl http::StorageStatus for StorageSeam {
             parts: sum(&Sum { parts: status.parts as u64, rows: status.part_rows, bytes: status.part_bytes }),
             levels: LEVELS.iter().zip(&status.levels).map(|(name, own)| ((*name).to_owned(), sum(own))).collect(),
             days: status.days.iter().map(|(day, own)| (day_text(*day), sum(own))).collect(),
+            refused_series: status.offenders,
             damages: damages.chain(status.damages.iter().map(ToString::to_string)).collect(),
         }
     }

@@ -185,6 +185,8 @@ pub struct StorageReport {
     pub levels: Vec<(String, PartsReport)>,
     /// By UTC day, as `2026-11-22`.
     pub days: Vec<(String, PartsReport)>,
+    /// The metrics whose new series were refused by a limit most often, with how often, most first.
+    pub refused_series: Vec<(String, u64)>,
     /// What was found damaged, at start or since: a sentence each, with file and place.
     pub damages: Vec<String>,
 }
@@ -219,6 +221,9 @@ pub(super) async fn report(State(http): State<Arc<Http>>) -> Result<Response, Ap
         write_parts(json, &report.parts);
         json.raw(",\"levels\":").object(report.levels.iter().map(|(name, sum)| (name.as_str(), sum)), write_parts);
         json.raw(",\"days\":").object(report.days.iter().map(|(name, sum)| (name.as_str(), sum)), write_parts);
+        json.raw(",\"refusedSeries\":").array(&report.refused_series, |json, (metric, series)| {
+            json.raw("{\"name\":").string(metric).raw(",\"value\":").integer(*series).raw("}");
+        });
         json.raw(",\"damages\":").array(&report.damages, |json, damage| {
             json.string(damage);
         });

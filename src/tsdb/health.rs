@@ -147,6 +147,9 @@ impl Store {
         } else if space.free >= enough {
             self.make_reserve(reserve, space);
         }
+        // At once, and not with the other gauges: somebody may be paged by it.
+        self.metrics.read_only.set(u64::from(self.health.trouble().is_some()));
+        self.metrics.free_bytes.set(space.free);
     }
 
     fn reserve_path(&self) -> PathBuf {

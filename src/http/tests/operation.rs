@@ -115,6 +115,7 @@ async fn status_has_the_fields_of_prometheus() {
                 r#""log":{"segments":1,"bytes":64},"parts":{"parts":2,"samples":10,"bytes":300},"#,
                 r#""levels":{"spilled":{"parts":2,"samples":10,"bytes":300}},"#,
                 r#""days":{"2026-11-22":{"parts":2,"samples":10,"bytes":300}},"#,
+                r#""refusedSeries":[{"name":"http_requests_total","value":3}],"#,
                 r#""damages":["a.part: a wrong checksum at byte 16"]}"#,
             ),
         )

@@ -249,6 +249,7 @@ impl StorageStatus for Shelf {
             parts,
             levels: vec![("spilled".into(), parts)],
             days: vec![("2026-11-22".into(), parts)],
+            refused_series: vec![("http_requests_total".into(), 3)],
             damages: vec!["a.part: a wrong checksum at byte 16".into()],
             ..StorageReport::default()
         }
