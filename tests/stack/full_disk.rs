@@ -10,7 +10,7 @@ use std::time::Duration;
 use weir::ingest::wire::proto::prometheus::WriteRequest;
 
 use crate::door::{descriptions, now, push, request, series, value};
-use crate::world::{Api, Stack, eventually};
+use crate::world::{Answer, Api, Stack, eventually};
 
 /// Room for RocksDB's own log (which takes its space in advance), the ballast and some log.
 const DISK: &str = "size=96m";
@@ -32,15 +32,8 @@ async fn below_the_floor_writes_are_refused_before_the_disk_is_full() {
     let ballast = disk.0.join("ballast");
     std::fs::write(&ballast, vec![1; BALLAST_BYTES]).expect("the disk has room for the ballast");
     let started = now(&api).await.floor() - 86_400.0;
-    let mut acknowledged = 0;
-    let refused = loop {
-        let answer = push(&api, &load(started, acknowledged)).await;
-        if answer.code != 204 {
-            break answer;
-        }
-        acknowledged += 1;
-        assert!(acknowledged < REQUESTS_MAX, "writes are never refused");
-    };
+    let send = async |number| push(&api, &load(started, number)).await;
+    let (mut acknowledged, refused) = until_refused("writes are never refused", send).await;
     assert_eq!((refused.code, refused.retry_after.is_some()), (503, true), "{refused:?}");
     assert!(refused.text.contains("bytes are free on the disk"), "before it is full: {refused:?}");
     everything_is_there(&api, started, acknowledged).await;
@@ -77,29 +70,15 @@ async fn a_full_disk_refuses_writes_and_comes_back_by_itself() {
     std::fs::write(&ballast, vec![1; BALLAST_BYTES]).expect("the disk has room for the ballast");
     let started = now(&api).await.floor() - 86_400.0;
 
-    let mut acknowledged = 0;
-    let refused = loop {
-        let answer = push(&api, &load(started, acknowledged)).await;
-        if answer.code != 204 {
-            break answer;
-        }
-        acknowledged += 1;
-        assert!(acknowledged < REQUESTS_MAX, "the disk never gets full");
-    };
+    let send = async |number| push(&api, &load(started, number)).await;
+    let (mut acknowledged, refused) = until_refused("the disk never gets full", send).await;
     assert_eq!(refused.code, 503, "{refused:?}");
     assert!(refused.retry_after.is_some() && refused.text.contains("No space left"), "{refused:?}");
     everything_is_there(&api, started, acknowledged).await;
 
     // RocksDB meets the full disk too, and stops writing on its own account.
-    let mut told = 0;
-    let refused = loop {
-        let answer = push(&api, &described(told)).await;
-        if answer.code != 204 {
-            break answer;
-        }
-        told += 1;
-        assert!(told < REQUESTS_MAX, "the catalogue never meets the full disk");
-    };
+    let send = async |number| push(&api, &described(number)).await;
+    let (told, refused) = until_refused("the catalogue never meets the full disk", send).await;
     assert_eq!((refused.code, refused.retry_after.is_some()), (503, true), "{refused:?}");
     everything_is_there(&api, started, acknowledged).await;
     assert!(api.is_ok("/-/healthy").await && api.is_ok("/-/ready").await, "no crash");
@@ -120,6 +99,18 @@ async fn a_full_disk_refuses_writes_and_comes_back_by_itself() {
     everything_is_there(&api, started, acknowledged).await;
     let kept = api.data("/api/v1/metadata", &[("metric", &format!("described_{told}_0"))]).await;
     assert_eq!(kept.as_object().map(serde_json::Map::len), Some(1), "what was said when there was room again is kept");
+}
+
+/// Sends request after request; tells how many were acknowledged, and what the one after them was answered. `never` says
+/// what is wrong where all of them are taken.
+async fn until_refused(never: &str, send: impl AsyncFn(usize) -> Answer) -> (usize, Answer) {
+    for acknowledged in 0..REQUESTS_MAX {
+        let answer = send(acknowledged).await;
+        if answer.code != 204 {
+            return (acknowledged, answer);
+        }
+    }
+    panic!("{never}");
 }
 
 /// The request of this number: its own stretch of time of all series.

@@ -21,7 +21,7 @@ mod tests;
 
 use roaring::RoaringBitmap;
 
-use crate::model::{Matcher, MatcherTest};
+use crate::model::{Matcher, MatcherTest, Pattern};
 use crate::store::StoreError;
 
 /// Sets of ids by label.
@@ -114,10 +114,7 @@ fn fixedness(matcher: &Matcher) -> usize {
 fn accepted(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap, StoreError> {
     match &matcher.test {
         MatcherTest::Equal(value) => postings.with_value(&matcher.name, value),
-        MatcherTest::Regex(pattern) => match pattern.literals() {
-            Some(values) => postings.with_any(&matcher.name, values),
-            None => postings.with_values(&matcher.name, pattern.prefix(), &|value| pattern.matches(value)),
-        },
+        MatcherTest::Regex(pattern) => matching(postings, &matcher.name, pattern),
         _ => postings.with_values(&matcher.name, "", &|value| matcher.matches(value)),
     }
 }
@@ -126,12 +123,17 @@ fn accepted(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap,
 fn refused(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap, StoreError> {
     match &matcher.test {
         MatcherTest::NotEqual(value) => postings.with_value(&matcher.name, value),
-        MatcherTest::NotRegex(pattern) => match pattern.literals() {
-            Some(values) => postings.with_any(&matcher.name, values),
-            None => postings.with_values(&matcher.name, pattern.prefix(), &|value| pattern.matches(value)),
-        },
+        MatcherTest::NotRegex(pattern) => matching(postings, &matcher.name, pattern),
         // `.*` is in every dashboard, and refuses nothing.
         MatcherTest::Regex(pattern) if pattern.as_str() == ".*" => Ok(RoaringBitmap::new()),
         _ => postings.with_values(&matcher.name, "", &|value| !matcher.matches(value)),
+    }
+}
+
+/// The ids whose value matches a pattern.
+fn matching(postings: &dyn Postings, name: &str, pattern: &Pattern) -> Result<RoaringBitmap, StoreError> {
+    match pattern.literals() {
+        Some(values) => postings.with_any(name, values),
+        None => postings.with_values(name, pattern.prefix(), &|value| pattern.matches(value)),
     }
 }

@@ -266,8 +266,7 @@ impl Part {
         let rows = chunk.rows as usize;
         let wanted = match chunk.times {
             Times::Shared { column, row } => {
-                let own = TimeRange::new(range.start().max(chunk.first), range.end().min(chunk.last));
-                let Some(own) = own else { return Ok(()) };
+                let Some(own) = range.intersect(chunk.range()) else { return Ok(()) };
                 let stretch = self.columns()?.times(&self.file, &self.times, column, own)?;
                 // Rows of the chunk as rows of the stretch, which may begin behind them or end before.
                 let row = row as usize;
@@ -297,9 +296,7 @@ impl Part {
         if range.contains(chunk.first) || range.contains(chunk.last) {
             return Ok(true);
         }
-        let Some(own) = TimeRange::new(range.start().max(chunk.first), range.end().min(chunk.last)) else {
-            return Ok(false);
-        };
+        let Some(own) = range.intersect(chunk.range()) else { return Ok(false) };
         let Times::Shared { column, .. } = chunk.times else {
             let mut rows = Column::default();
             self.read_rows(chunk, range, &mut rows)?;
