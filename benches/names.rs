@@ -149,6 +149,17 @@ fn selectors(criterion: &mut Criterion) {
 
     world.now = world.now + Span::MINUTE.times(40);
     world.store().maintain(world.now).expect("spills");
+    // The head is empty now, and one part has them all; its time is near enough that its index is asked.
+    let near = TimeRange::at(world.now - Span::MINUTE.times(39));
+    let mut group = criterion.benchmark_group("a selector asked again in a part of 100,000 values");
+    group.sample_size(10);
+    for (name, matchers) in &selectors {
+        group.bench_function(*name, |bencher| {
+            bencher.iter(|| world.store().series(matchers, near).expect("readable"));
+        });
+    }
+    group.finish();
+
     let mut group = criterion.benchmark_group("100,000 names after a start");
     group.sample_size(10);
     group.bench_function("found again", |bencher| {

@@ -6,10 +6,12 @@
 //! many lookups, and one with a fixed beginning is tried only on values that begin so.
 //!
 //! The series in memory have theirs in [`live`]; a part carries its own, with ordinals in place of ids
-//! (`part::postings`). All answer through [`Postings`], so that there is one evaluation.
+//! (`part::postings`), and what was found there for a matcher ([`answers`]). All answer through [`Postings`], so that there
+//! is one evaluation.
 //!
 //! Read next: [`pairs`], which keeps each label pair once, then [`lists`], which keeps the ids of each.
 
+pub(crate) mod answers;
 pub(crate) mod live;
 pub(crate) mod pairs;
 pub(crate) mod lists;
@@ -23,6 +25,8 @@ use roaring::RoaringBitmap;
 
 use crate::model::{Matcher, MatcherTest, Pattern};
 use crate::store::StoreError;
+
+use answers::Answers;
 
 /// Sets of ids by label.
 pub(crate) trait Postings {
@@ -50,6 +54,11 @@ pub(crate) trait Postings {
     /// How many ids have a value, where that is cheap to tell: the rarest is asked first.
     fn width(&self, _name: &str, _value: &str) -> u64 {
         0
+    }
+
+    /// What walks over values found before, where the index never changes.
+    fn answers(&self) -> Option<&Answers> {
+        None
     }
 }
 
@@ -114,8 +123,8 @@ fn fixedness(matcher: &Matcher) -> usize {
 fn accepted(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap, StoreError> {
     match &matcher.test {
         MatcherTest::Equal(value) => postings.with_value(&matcher.name, value),
-        MatcherTest::Regex(pattern) => matching(postings, &matcher.name, pattern),
-        _ => postings.with_values(&matcher.name, "", &|value| matcher.matches(value)),
+        MatcherTest::Regex(pattern) => matching(postings, matcher, pattern),
+        _ => walk(postings, matcher, "", &|value| matcher.matches(value)),
     }
 }
 
@@ -123,17 +132,32 @@ fn accepted(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap,
 fn refused(postings: &dyn Postings, matcher: &Matcher) -> Result<RoaringBitmap, StoreError> {
     match &matcher.test {
         MatcherTest::NotEqual(value) => postings.with_value(&matcher.name, value),
-        MatcherTest::NotRegex(pattern) => matching(postings, &matcher.name, pattern),
+        MatcherTest::NotRegex(pattern) => matching(postings, matcher, pattern),
         // `.*` is in every dashboard, and refuses nothing.
         MatcherTest::Regex(pattern) if pattern.as_str() == ".*" => Ok(RoaringBitmap::new()),
-        _ => postings.with_values(&matcher.name, "", &|value| !matcher.matches(value)),
+        _ => walk(postings, matcher, "", &|value| !matcher.matches(value)),
     }
 }
 
-/// The ids whose value matches a pattern.
-fn matching(postings: &dyn Postings, name: &str, pattern: &Pattern) -> Result<RoaringBitmap, StoreError> {
+/// The ids whose value matches the matcher's pattern.
+fn matching(postings: &dyn Postings, matcher: &Matcher, pattern: &Pattern) -> Result<RoaringBitmap, StoreError> {
     match pattern.literals() {
-        Some(values) => postings.with_any(name, values),
-        None => postings.with_values(name, pattern.prefix(), &|value| pattern.matches(value)),
+        Some(values) => postings.with_any(&matcher.name, values),
+        None => walk(postings, matcher, pattern.prefix(), &|value| pattern.matches(value)),
+    }
+}
+
+/// Goes through the values of the matcher's label, unless that was done before. Whether a matcher is asked for what it
+/// accepts or for what it refuses depends on nothing but the matcher, so there is one answer to each.
+fn walk(
+    postings: &dyn Postings,
+    matcher: &Matcher,
+    prefix: &str,
+    passes: &dyn Fn(&str) -> bool,
+) -> Result<RoaringBitmap, StoreError> {
+    let walk = || postings.with_values(&matcher.name, prefix, passes);
+    match postings.answers() {
+        Some(answers) => answers.get(matcher, walk),
+        None => walk(),
     }
 }

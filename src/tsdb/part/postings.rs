@@ -15,6 +15,7 @@ use crate::store::StoreError;
 use super::super::bytes::{Reader, put_bytes, put_u64};
 use super::super::chunk::{put_integers, take_integers};
 use super::super::index::Postings;
+use super::super::index::answers::Answers;
 use super::Part;
 use super::blocks::{BlockFile, BlockTable};
 use super::labels::{put_shared, take_shared};
@@ -354,5 +355,9 @@ impl Postings for Part {
             value < prefix || value.starts_with(prefix)
         })?;
         Ok(found)
+    }
+
+    fn answers(&self) -> Option<&Answers> {
+        Some(&self.answers)
     }
 }

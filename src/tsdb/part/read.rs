@@ -12,6 +12,7 @@ use crate::store::StoreError;
 
 use super::super::bytes::Reader;
 use super::super::chunk;
+use super::super::index::answers::Answers;
 use super::super::resolve::lanes::Group;
 use super::super::rows;
 use super::blocks::{BlockFile, BlockTable};
@@ -45,6 +46,8 @@ pub(crate) struct Part {
     by_id: OnceLock<Vec<(u32, u32)>>,
     /// The block of the directory read last.
     recent: Mutex<Option<(usize, Arc<DirectoryBlock>)>>,
+    /// What matchers found here.
+    pub(super) answers: Answers,
 }
 
 /// A series inside a part.
@@ -167,6 +170,7 @@ impl Part {
             columns: OnceLock::new(),
             by_id: OnceLock::new(),
             recent: Mutex::new(None),
+            answers: Answers::default(),
             file,
         })
     }
