@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::model::{Span, Timestamp};
+use crate::model::{Span, Stopwatch, Timestamp};
 
 /// Tells the time; a cheap clone tells the same time.
 #[derive(Clone)]
@@ -19,11 +19,11 @@ impl Clock {
         }))
     }
 
-    /// Time since now, for what takes less than a millisecond.
+    /// Starts now, and counts what takes less than a millisecond.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    pub fn stopwatch() -> Arc<dyn Fn() -> std::time::Duration + Send + Sync> {
+    pub fn stopwatch() -> Stopwatch {
         let start = std::time::Instant::now();
-        Arc::new(move || start.elapsed())
+        Stopwatch(Arc::new(move || start.elapsed()))
     }
 
     /// A clock that a test moves by hand.

@@ -32,7 +32,6 @@ use crate::config::units::Length;
 use crate::http::{self, Phase, Readiness};
 use crate::ingest::{self, Ingest};
 use crate::promql::register::{Register, WriteLine};
-use crate::promql::trace::Stopwatch;
 use crate::promql::{Engine, MemoryPool};
 use crate::rules::status::RuleStatus as _;
 use crate::rules::{self, Rules};
@@ -77,7 +76,7 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
     let http_metrics = http::Metrics::register(&mut registry);
     let ingest_metrics = ingest::Metrics::default();
     ingest_metrics.register(&mut registry);
-    let tsdb_metrics = tsdb::Metrics::default();
+    let tsdb_metrics = tsdb::Metrics::timed_by(&Clock::stopwatch());
     tsdb_metrics.register(&mut registry);
     let rules_metrics = rules::Metrics::register(&mut registry);
     let app_metrics = metrics::Metrics::register(&mut registry);
@@ -135,7 +134,7 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
         config: reload.status_hook(),
         flags: flag_values(config),
         clock: clock.to_fn(),
-        stopwatch: Stopwatch(Clock::stopwatch()),
+        stopwatch: Clock::stopwatch(),
     };
     if whole.set(http::router(services, settings::http(config))).is_err() {
         unreachable!("the whole router is set once");

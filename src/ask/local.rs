@@ -11,7 +11,6 @@ use crate::http::json::pages::Pieces;
 use crate::http::params::{parse_span, parse_time};
 use crate::model::{Matcher, StepGrid, TimeRange, Timestamp};
 use crate::promql::parse::parse_selector;
-use crate::promql::trace::Stopwatch;
 use crate::promql::{self, Engine, Features, QueryOptions};
 use crate::store::{SampleSource, StoreError};
 
@@ -56,7 +55,7 @@ pub(super) fn answer(source: &dyn SampleSource, features: Features, request: &Re
 fn query(source: &dyn SampleSource, features: Features, request: &Request) -> anyhow::Result<String> {
     let engine = Engine::new(promql::Settings { features, ..promql::Settings::default() });
     let traced = request.first("trace").is_some();
-    let options = QueryOptions { stopwatch: traced.then(|| Stopwatch(Clock::stopwatch())), ..QueryOptions::default() };
+    let options = QueryOptions { stopwatch: traced.then(Clock::stopwatch), ..QueryOptions::default() };
     let text = request.first("query").unwrap_or_default();
     let time = |name| parse_time(request.first(name).unwrap_or_default()).map_err(|why| anyhow!("{name}: {why}"));
     let answer = match request.path.as_str() {

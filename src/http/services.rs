@@ -7,9 +7,8 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 
 use crate::ingest::{Ingest, IngestError, WriteRequest, Written};
-use crate::model::{Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::model::{Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
-use crate::promql::trace::Stopwatch;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::RuleStatus;
 use crate::store::{SampleSource, StoreError};

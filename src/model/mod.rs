@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod matcher;
 pub mod series;
 pub mod number;
+pub mod stopwatch;
 pub mod causes;
 #[cfg(test)]
 pub(crate) mod mutate;
@@ -25,4 +26,5 @@ pub use matcher::{Matcher, MatcherTest};
 pub use pattern::{Pattern, PatternError};
 pub use sample::{Column, STALE_NAN_BITS, Sample};
 pub use series::{Fingerprint, Lane, Replica, SeriesId};
+pub use stopwatch::Stopwatch;
 pub use time::{Span, StepGrid, TimeRange, Timestamp, Window};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::model::{Span, StepGrid, Timestamp};
+use crate::model::{Span, StepGrid, Stopwatch, Timestamp};
 use crate::store::SampleSource;
 
 use super::annotations::Annotations;
@@ -17,7 +17,6 @@ use super::interrupt::Interrupt;
 use super::memory::MemoryPool;
 use super::parse;
 use super::plan::{self, Times};
-use super::trace::Stopwatch;
 use super::value::{Answer, Point, QueryError, RangeSeries, Stats, Value, VectorSample};
 
 /// Higher trees are evaluated on a stack of their own: planning and running walk them recursively.

@@ -1,18 +1,6 @@
 //! The trace of a query: its plan as a tree, with what each part of it took and gave. Made only where asked for.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// Time since some fixed moment; only differences mean something. The engine has no clock of its own.
-#[derive(Clone)]
-pub struct Stopwatch(pub Arc<dyn Fn() -> Duration + Send + Sync>);
-
-impl fmt::Debug for Stopwatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stopwatch")
-    }
-}
 
 /// A part of the work with everything below it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -55,7 +55,7 @@ impl Store {
         let named = self.catalogue_new_series();
         let exemplars = self.save_exemplars();
         let due = self.view.load().frozen.is_some() || self.is_spill_due(now);
-        let spilled = if due { self.spill(&mut spilling) } else { Ok((0, 0)) };
+        let spilled = if due { self.metrics.spills.time(|| self.spill(&mut spilling)) } else { Ok((0, 0)) };
         // Whatever has failed so far: where the disk is full, only retention makes room.
         let retired = self.retire(now);
         self.show();
@@ -80,8 +80,10 @@ impl Store {
             return Ok(0);
         }
         let merged = self.merge_one(merging, now, pace)?;
-        self.metrics.merged.inc_by(merged as u64);
-        self.show();
+        if merged > 0 {
+            self.metrics.merged.inc_by(merged as u64);
+            self.show();
+        }
         Ok(merged)
     }
 
@@ -105,7 +107,7 @@ impl Store {
             return Ok(done);
         }
         self.takes_writes()?;
-        (done.spilled, done.forgotten) = self.spill(&mut self.spilling.lock())?;
+        (done.spilled, done.forgotten) = self.metrics.spills.time(|| self.spill(&mut self.spilling.lock()))?;
         self.hurried.fetch_add(1, Ordering::Relaxed);
         let mut merging = self.merging.lock();
         self.hurried.fetch_sub(1, Ordering::Relaxed);

@@ -101,13 +101,14 @@ impl Store {
         };
         let mut brake = Brake::new(pace, self.settings.merge_cpu_share, &self.hurried);
         let worked = pace.worked();
-        let mut written = self.write_merged(&view, &plan, number, None, &mut brake);
-        if let Err(error @ StoreError::Corrupt { .. }) = written {
+        let written = self.metrics.merges.time(|| {
+            let written = self.write_merged(&view, &plan, number, None, &mut brake);
+            let Err(error @ StoreError::Corrupt { .. }) = written else { return written };
             self.quarantine(error)?;
             // Once more, with an eye on every chunk: what is damaged is left out, and `name_merge` puts its file aside.
             let leave_out = |error| self.quarantine(error).map(drop);
-            written = self.write_merged(&view, &plan, number, Some(&leave_out), &mut brake);
-        }
+            self.write_merged(&view, &plan, number, Some(&leave_out), &mut brake)
+        });
         self.metrics.merge_cpu_seconds.inc_by(pace.worked().saturating_sub(worked).as_secs_f64());
         match written {
             Ok(merged) => {

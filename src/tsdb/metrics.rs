@@ -6,7 +6,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use crate::model::Stopwatch;
 
 /// Which parts a value is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -15,9 +18,50 @@ pub struct LevelLabel {
     pub level: &'static str,
 }
 
-/// Counters and gauges of storage; clones count together.
-#[derive(Clone, Debug, Default)]
+/// How long something took, each time, in seconds. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Durations {
+    seconds: Histogram,
+    stopwatch: Stopwatch,
+}
+
+/// From a fast disk's sync to a merge of a large day: 50 us doubled 22 times is 210 s.
+const SHORTEST_SECONDS: f64 = 0.000_05;
+const DOUBLINGS: u16 = 23;
+
+impl Durations {
+    fn new(stopwatch: &Stopwatch) -> Self {
+        let seconds = Histogram::new(exponential_buckets(SHORTEST_SECONDS, 2.0, DOUBLINGS));
+        Durations { seconds, stopwatch: stopwatch.clone() }
+    }
+
+    /// Does something, and takes its time.
+    pub(super) fn time<T>(&self, act: impl FnOnce() -> T) -> T {
+        let start = self.stopwatch.now();
+        let done = act();
+        self.seconds.observe(self.stopwatch.now().saturating_sub(start).as_secs_f64());
+        done
+    }
+}
+
+/// What the log counts.
+#[derive(Clone, Debug)]
+pub struct LogMetrics {
+    /// Writes of a group, the sync that the policy asks for included.
+    pub(super) writes: Durations,
+    /// Requests in those groups.
+    pub(super) requests: Counter,
+    /// Bytes written.
+    pub(super) bytes: Counter,
+    /// Writes that failed.
+    pub(super) errors: Counter,
+}
+
+/// Counters and gauges of storage; clones count together. The default measures no time.
+#[derive(Clone, Debug)]
 pub struct Metrics {
+    /// The log's own.
+    pub log: LogMetrics,
     /// Samples taken.
     pub samples: Counter,
     /// Samples refused.
@@ -66,6 +110,12 @@ pub struct Metrics {
     pub level_bytes: Family<LevelLabel, Gauge<u64, AtomicU64>>,
     /// Their rows.
     pub level_rows: Family<LevelLabel, Gauge<u64, AtomicU64>>,
+    /// Spills of the head, from the freeze until the manifest names the parts.
+    pub spills: Durations,
+    /// Merges that were begun.
+    pub merges: Durations,
+    /// The replay of the log at start.
+    pub replays: Durations,
     /// CPU time of merges.
     pub merge_cpu_seconds: Counter<f64, AtomicU64>,
     /// Rows written by spills.
@@ -84,7 +134,61 @@ pub struct Metrics {
     pub replayed: Counter,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::timed_by(&Stopwatch::standing())
+    }
+}
+
 impl Metrics {
+    /// Metrics that take times by this watch.
+    pub fn timed_by(stopwatch: &Stopwatch) -> Self {
+        let log = LogMetrics {
+            writes: Durations::new(stopwatch),
+            requests: Counter::default(),
+            bytes: Counter::default(),
+            errors: Counter::default(),
+        };
+        Metrics {
+            log,
+            spills: Durations::new(stopwatch),
+            merges: Durations::new(stopwatch),
+            replays: Durations::new(stopwatch),
+            samples: Counter::default(),
+            refused: Counter::default(),
+            conflicts: Counter::default(),
+            append_errors: Counter::default(),
+            maintain_errors: Counter::default(),
+            spilled: Counter::default(),
+            merged: Counter::default(),
+            retired: Counter::default(),
+            retired_by_size: Counter::default(),
+            damages: Counter::default(),
+            series: Gauge::default(),
+            names_bytes: Gauge::default(),
+            head_bytes: Gauge::default(),
+            parts: Gauge::default(),
+            part_bytes: Gauge::default(),
+            log_bytes: Gauge::default(),
+            read_only: Gauge::default(),
+            free_bytes: Gauge::default(),
+            head_rows: Gauge::default(),
+            aliases: Gauge::default(),
+            log_segments: Gauge::default(),
+            level_parts: Family::default(),
+            level_bytes: Family::default(),
+            level_rows: Family::default(),
+            merge_cpu_seconds: Counter::default(),
+            spilled_rows: Counter::default(),
+            spilled_bytes: Counter::default(),
+            merged_rows: Counter::default(),
+            merged_bytes: Counter::default(),
+            merges_given_up: Counter::default(),
+            snapshots: Counter::default(),
+            replayed: Counter::default(),
+        }
+    }
+
     /// Shows all of them under `weir_tsdb_...`.
     pub fn register(&self, registry: &mut Registry) {
         let tsdb = registry.sub_registry_with_prefix("weir_tsdb");
@@ -105,6 +209,13 @@ impl Metrics {
             ("merges_given_up", "Merges that failed, were stopped or overtaken by retention", &self.merges_given_up),
             ("snapshots", "Snapshots taken", &self.snapshots),
             ("samples_replayed", "Samples read from the log at start", &self.replayed),
+            (
+                "log_requests",
+                "Requests written to the log; by log_write_seconds_count, how many share a sync",
+                &self.log.requests,
+            ),
+            ("log_written_bytes", "Bytes written to the log", &self.log.bytes),
+            ("log_write_errors", "Writes to the log that failed", &self.log.errors),
             ("damages", "Damaged stretches found in log or parts", &self.damages),
         ];
         for (name, help, counter) in counters {
@@ -136,5 +247,14 @@ impl Metrics {
         }
         let cpu = self.merge_cpu_seconds.clone();
         tsdb.register("merge_cpu_seconds", "CPU time that merges have taken", cpu);
+        let durations = [
+            ("log_write_seconds", "Time that a group of requests took to be written and synced", &self.log.writes),
+            ("spill_seconds", "Time that the head took to become parts", &self.spills),
+            ("merge_seconds", "Time that a merge took, what it waited included", &self.merges),
+            ("replay_seconds", "Time that the start took to replay the log", &self.replays),
+        ];
+        for (name, help, durations) in durations {
+            tsdb.register(name, help, durations.seconds.clone());
+        }
     }
 }

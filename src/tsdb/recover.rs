@@ -77,11 +77,13 @@ pub(super) fn open(
 
     let head = Head::default();
     parts.iter().for_each(|part| head.saw(part.range().end()));
-    let next_segment = replay(&log_directory, log_floor, &resolver, &*catalogue, &head, progress, &mut recovered)?;
+    let replay = || replay(&log_directory, log_floor, &resolver, &*catalogue, &head, progress, &mut recovered);
+    let next_segment = metrics.replays.time(replay)?;
     if adopts {
         write_adopted(&*catalogue, &parts, &resolver, &numbers)?;
     }
-    let log = Log::new(log_directory, disk.clone(), next_segment, settings.fsync, settings.segment_bytes_max);
+    let (policy, segment_bytes_max) = (settings.fsync, settings.segment_bytes_max);
+    let log = Log::new(log_directory, disk.clone(), next_segment, policy, segment_bytes_max, metrics.log.clone());
     metrics.damages.inc_by(recovered.damages.len() as u64);
     metrics.replayed.inc_by(recovered.samples);
     let head_since = if head.rows() > 0 { now.as_millis() } else { i64::MAX };

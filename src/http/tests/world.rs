@@ -15,9 +15,8 @@ use tower::ServiceExt;
 use crate::http::*;
 use crate::ingest::wire::WireError;
 use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written};
-use crate::model::{Column, Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
+use crate::model::{Column, Labels, Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
-use crate::promql::trace::Stopwatch;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::{GroupStatus, RuleStatus};
 use crate::store::{

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use crate::model::Stopwatch;
 use crate::promql::QueryError;
 use crate::promql::plan::{Fetch, Kind, Node, Plan};
-use crate::promql::trace::{Stopwatch, TraceNode};
+use crate::promql::trace::TraceNode;
 
 use super::meter::Meter;
 use super::stream::Stream;
@@ -35,7 +36,7 @@ impl Tracer {
     }
 
     fn now(&self) -> Duration {
-        (self.stopwatch.0)()
+        self.stopwatch.now()
     }
 
     /// Asks storage by `fetch`, which says how many series there are.

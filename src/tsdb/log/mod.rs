@@ -23,6 +23,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::store::StoreError;
 
 use super::files::Disk;
+use super::metrics::LogMetrics;
 use super::resolve::Resolver;
 use super::settings::FsyncPolicy;
 use record::Run;
@@ -63,6 +64,7 @@ pub(crate) struct Log {
     writer: Mutex<Writer>,
     policy: FsyncPolicy,
     segment_bytes_max: u64,
+    metrics: LogMetrics,
 }
 
 /// What gathers while the group before it is being written.
@@ -91,7 +93,14 @@ struct Group {
 
 impl Log {
     /// Writes go to segments from `first` on; none of them may exist.
-    pub(crate) fn new(directory: PathBuf, disk: Disk, first: u64, policy: FsyncPolicy, segment_bytes_max: u64) -> Self {
+    pub(crate) fn new(
+        directory: PathBuf,
+        disk: Disk,
+        first: u64,
+        policy: FsyncPolicy,
+        segment_bytes_max: u64,
+        metrics: LogMetrics,
+    ) -> Self {
         Log {
             state: Mutex::new(State {
                 segment: first,
@@ -109,6 +118,7 @@ impl Log {
             writer: Mutex::new(Writer { directory, disk, current: None, dirty: false, doubtful: false }),
             policy,
             segment_bytes_max,
+            metrics,
         }
     }
 
@@ -124,6 +134,7 @@ impl Log {
         // looked for under the lock that orders records.
         state.name(runs, names);
         state.gathered.extend_from_slice(&samples);
+        self.metrics.requests.inc();
         let group = state.group.clone();
         loop {
             if let Some(outcome) = group.outcome.lock().clone() {
@@ -147,10 +158,13 @@ impl Log {
             state.next_segment();
         }
         state.leading = true;
-        let written = MutexGuard::unlocked(state, || self.writer.lock().write(segment, &gathered, self.policy));
+        let write = || self.writer.lock().write(segment, &gathered, self.policy);
+        let written = MutexGuard::unlocked(state, || self.metrics.writes.time(write));
         state.leading = false;
         let outcome = written.map_err(|error| format!("log: {error}"));
+        self.metrics.bytes.inc_by(gathered.len() as u64);
         if outcome.is_err() {
+            self.metrics.errors.inc();
             // What gathered meanwhile may lean on names that were lost with the write: its senders try again.
             state.gathered.clear();
             *std::mem::take(&mut state.group).outcome.lock() = Some(outcome.clone());

@@ -128,3 +128,28 @@ fn two_processes_cannot_share_a_directory() {
     );
     assert!(matches!(again, Err(StoreError::NotReady(_))));
 }
+
+#[test]
+fn a_store_tells_how_long_its_work_takes() {
+    #[track_caller]
+    fn check(world: &World, lines: &[&str]) {
+        let mut registry = prometheus_client::registry::Registry::default();
+        world.metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("a string takes all");
+        for line in lines {
+            assert!(text.lines().any(|told| told == *line), "{line} is not in\n{text}");
+        }
+    }
+    let mut world = World::new();
+    for minute in 0..3 {
+        world.push(&[("|__name__=up", after_noon(minute * 60), 1.0)]).expect("there is room");
+    }
+    // The watch moves on by a second at each look.
+    let written = ["weir_tsdb_log_write_seconds_count 3", "weir_tsdb_log_write_seconds_sum 3.0"];
+    check(&world, &[&written[..], &["weir_tsdb_log_requests_total 3", "weir_tsdb_log_write_errors_total 0"]].concat());
+    world.crash();
+    check(&world, &["weir_tsdb_replay_seconds_count 1", "weir_tsdb_samples_replayed_total 3"]);
+    world.store().settle().expect("spills");
+    check(&world, &["weir_tsdb_spill_seconds_count 1", "weir_tsdb_merge_seconds_count 1"]);
+}

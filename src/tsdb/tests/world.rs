@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::model::{Column, Labels, Matcher, Replica, Sample, Span, TimeRange, Timestamp};
+use crate::model::{Column, Labels, Matcher, Replica, Sample, Span, Stopwatch, TimeRange, Timestamp};
 use crate::store::{
     Appended, BatchSample, BatchSeries, Refused, SampleSink, SampleSource, SeriesBatch, SeriesName, SeriesNaming,
     StoreError,
@@ -43,6 +45,12 @@ impl SeriesNaming for PlainNaming {
     }
 }
 
+/// A watch that moves on by a second at each look.
+fn ticking() -> Stopwatch {
+    let looks = AtomicU64::new(0);
+    Stopwatch(Arc::new(move || Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed))))
+}
+
 /// A store that can be closed the hard way and opened again.
 pub(super) struct World {
     _directory: tempfile::TempDir,
@@ -51,6 +59,8 @@ pub(super) struct World {
     pub(super) disk: Disk,
     /// What makes the disk fail, once [`World::on_a_failing_disk`] has put it there.
     pub(super) faults: Arc<Failing>,
+    /// Those of the store that is open, or was last.
+    pub(super) metrics: Metrics,
     store: Option<Tsdb>,
     pub(super) now: Timestamp,
 }
@@ -66,7 +76,8 @@ impl World {
         change(&mut settings);
         let (catalogue, disk, faults) = (Memory::default(), Disk::default(), Failing::never());
         let now = after_noon(0);
-        let mut world = World { _directory: directory, catalogue, settings, disk, faults, store: None, now };
+        let metrics = Metrics::default();
+        let mut world = World { _directory: directory, catalogue, settings, disk, faults, metrics, store: None, now };
         world.open().expect("a new store opens");
         world
     }
@@ -79,9 +90,16 @@ impl World {
 
     pub(super) fn open(&mut self) -> Result<(), StoreError> {
         self.store = None;
+        self.metrics = Metrics::timed_by(&ticking());
         let (settings, catalogue) = (self.settings.clone(), Box::new(self.catalogue.clone()));
-        let store =
-            recover::open(settings, catalogue, Metrics::default(), self.disk.clone(), self.now, &Progress::default())?;
+        let store = recover::open(
+            settings,
+            catalogue,
+            self.metrics.clone(),
+            self.disk.clone(),
+            self.now,
+            &Progress::default(),
+        )?;
         self.store = Some(Tsdb { store: Arc::new(store) });
         Ok(())
     }
