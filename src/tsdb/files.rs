@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub(crate) trait Faults: std::fmt::Debug + Send + Sync {
 pub(crate) enum Operation<'a> {
     Create(&'a Path),
     Write,
+    /// Over so many bytes from an offset on, whether they are there or not.
+    WriteAt(&'a File, u64, usize),
     Sync(&'a File),
     Rename(&'a Path, &'a Path),
     Link(&'a Path),
@@ -92,6 +95,20 @@ impl Disk {
         }
         file.write_all(bytes)?;
         faults.after(&Operation::Write);
+        Ok(())
+    }
+
+    /// Writes from `offset` on, over what may be there.
+    pub(crate) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let Some(faults) = &self.faults else { return file.write_all_at(bytes, offset) };
+        let operation = Operation::WriteAt(file, offset, bytes.len());
+        if let Err(injected) = faults.before(&operation) {
+            // Torn, as above.
+            file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
+            return Err(injected);
+        }
+        file.write_all_at(bytes, offset)?;
+        faults.after(&operation);
         Ok(())
     }
 

@@ -28,6 +28,12 @@ use super::resolve::Resolver;
 use super::settings::FsyncPolicy;
 use record::Run;
 
+/// Zeros that are written ahead of the records: a sync of what lies inside a file costs a third less CPU, and less time,
+/// than one that also has to make the file's new length durable.
+const ROOM: &[u8] = &[0; 1 << 20];
+/// Room is at most this part of a segment.
+const ROOM_SHARE: u64 = 64;
+
 /// A set of series ids, a bit each: ids are dense.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdSet {
@@ -115,7 +121,14 @@ impl Log {
                 groups_version: 0,
             }),
             landed: Condvar::new(),
-            writer: Mutex::new(Writer { directory, disk, current: None, dirty: false, doubtful: false }),
+            writer: Mutex::new(Writer {
+                directory,
+                disk,
+                room: &ROOM[..ROOM.len().min((segment_bytes_max / ROOM_SHARE) as usize)],
+                current: None,
+                dirty: false,
+                doubtful: false,
+            }),
             policy,
             segment_bytes_max,
             metrics,
@@ -253,6 +266,8 @@ impl State {
 struct Writer {
     directory: PathBuf,
     disk: Disk,
+    /// What is written ahead.
+    room: &'static [u8],
     current: Option<Open>,
     /// Whether something was written that no fsync has covered.
     dirty: bool,
@@ -265,6 +280,8 @@ struct Open {
     file: File,
     /// Up to here the file is good.
     good_bytes: u64,
+    /// Up to here it has zeros behind that.
+    made_bytes: u64,
 }
 
 impl Writer {
@@ -291,15 +308,24 @@ impl Writer {
         let fresh = self.current.as_ref().is_none_or(|open| open.segment != segment);
         if fresh {
             self.sync()?;
+            if let Some(full) = self.current.take() {
+                // Best effort: room that nobody needs any more.
+                drop(full.file.set_len(full.good_bytes));
+            }
             let file = self.disk.create_new(&segment::path(&self.directory, segment))?;
-            let open = self.current.insert(Open { segment, file, good_bytes: 0 });
-            self.disk.write(&mut open.file, &segment::header(segment))?;
+            let open = self.current.insert(Open { segment, file, good_bytes: 0, made_bytes: 0 });
+            self.disk.write_at(&open.file, &segment::header(segment), 0)?;
             open.good_bytes = segment::HEADER_BYTES as u64;
         }
         let open = self.current.as_mut().expect("opened above");
-        self.disk.write(&mut open.file, bytes)?;
+        self.disk.write_at(&open.file, bytes, open.good_bytes)?;
         match policy {
             FsyncPolicy::Always => {
+                let end = open.good_bytes + bytes.len() as u64;
+                // Best effort: without room the file grows with each write.
+                if end > open.made_bytes && self.disk.write_at(&open.file, self.room, end).is_ok() {
+                    open.made_bytes = end + self.room.len() as u64;
+                }
                 self.disk.sync(&open.file)?;
                 if fresh {
                     self.disk.sync_directory(&self.directory)?;

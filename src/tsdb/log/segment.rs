@@ -65,6 +65,8 @@ pub(crate) fn read<'b>(
 ) -> Result<Vec<Damage>, StoreError> {
     let mut damages = Vec::new();
     let mut at = HEADER_BYTES.min(bytes.len());
+    // Behind this there is nothing but room that was made ahead. A good record may reach into it with zeros of its own.
+    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     match read_header(bytes) {
         Some(version) if version > VERSION => {
             return Err(StoreError::Corrupt {
@@ -74,7 +76,7 @@ pub(crate) fn read<'b>(
             });
         }
         Some(_) => {}
-        None if bytes.len() > HEADER_BYTES => {
+        None if written > HEADER_BYTES => {
             damages.push(Damage { offset: 0, bytes: HEADER_BYTES as u64, inside: true });
         }
         None => {
@@ -82,14 +84,14 @@ pub(crate) fn read<'b>(
             return Ok(damages);
         }
     }
-    while at < bytes.len() {
+    while at < written {
         if let Some(payload) = record::payload(&bytes[at..]) {
             each(at as u64, payload);
             at += record::FRAME_BYTES + payload.len();
             continue;
         }
         let next = next_record(bytes, at + 1);
-        let end = next.unwrap_or(bytes.len());
+        let end = next.unwrap_or(written);
         damages.push(Damage { offset: at as u64, bytes: (end - at) as u64, inside: next.is_some() });
         at = end;
     }

@@ -28,6 +28,11 @@ fn three_requests(world: &World) -> Vec<Everything> {
     states
 }
 
+/// Where each byte of a log is tried, the room behind its records is short.
+fn little_room() -> World {
+    World::with(|settings| settings.segment_bytes_max = 32_000)
+}
+
 fn only_file(world: &World, folder: &str) -> PathBuf {
     let files: Vec<_> = fs::read_dir(world.settings.data.join(folder)).expect("a folder").collect();
     assert_eq!(files.len(), 1);
@@ -36,10 +41,11 @@ fn only_file(world: &World, folder: &str) -> PathBuf {
 
 #[test]
 fn a_log_cut_at_any_byte_recovers_whole_requests() {
-    let first = World::new();
+    let first = little_room();
     let states = three_requests(&first);
     let log = fs::read(only_file(&first, "log")).expect("readable");
-    let mut world = World::new();
+    assert!(log.ends_with(&[0; 50]), "there is room behind the records");
+    let mut world = little_room();
     let path = world.settings.data.join("log").join("0000000000000001.log");
     let mut seen = 0;
     for length in 0..=log.len() {
@@ -57,10 +63,10 @@ fn a_log_cut_at_any_byte_recovers_whole_requests() {
 
 #[test]
 fn a_bit_flipped_anywhere_in_the_log_is_reported_and_invents_nothing() {
-    let first = World::new();
+    let first = little_room();
     let expected = three_requests(&first).pop().expect("three");
     let log = fs::read(only_file(&first, "log")).expect("readable");
-    let mut world = World::new();
+    let mut world = little_room();
     let path = world.settings.data.join("log").join("0000000000000001.log");
     for place in 0..log.len() {
         let mut bad = log.clone();
@@ -83,7 +89,7 @@ fn a_bit_flipped_anywhere_in_the_log_is_reported_and_invents_nothing() {
 
 #[test]
 fn records_behind_a_damaged_one_are_recovered() {
-    let mut world = World::new();
+    let mut world = little_room();
     let expected = three_requests(&world).pop().expect("three");
     let path = only_file(&world, "log");
     let mut log = fs::read(&path).expect("readable");

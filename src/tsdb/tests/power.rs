@@ -1,13 +1,14 @@
 //! The power fails: of every file only what was synced is sure to be there.
 //!
-//! The disk here remembers, for each file, how far it was synced, and which names were made, changed or removed since
+//! The disk here remembers, for each file, how far it was synced and what was written over since, and which names were made, changed or removed since
 //! their directory was synced. At the cut a seed decides what of the rest has reached the platter: any length of each
-//! file's tail, as it was written or as noise, and any of the names. The catalogue loses a tail of its unsynced batches.
+//! file's tail, as it was written or as noise, any stretch of what was written over, and any of the names. The catalogue loses a tail of its unsynced batches.
 //! Then the store is opened, and must have all that was acknowledged, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,11 +66,21 @@ struct Volatile {
 struct State {
     /// By inode: bytes that are sure.
     synced: HashMap<u64, u64>,
+    /// By inode: where something was written over since, and what was there.
+    over: HashMap<u64, Vec<(u64, Vec<u8>)>>,
     /// By directory, in the order in which it happened.
     named: BTreeMap<PathBuf, Vec<Named>>,
     buried: u64,
     /// How many operations happen before the power fails; then all fail.
     left: i64,
+}
+
+/// What a file that is open for writing holds there now.
+fn content(file: &File, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
+    let end = file.metadata()?.len().min(offset + bytes as u64);
+    let mut content = vec![0; end.saturating_sub(offset) as usize];
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?.read_exact_at(&mut content, offset)?;
+    Ok(content)
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -97,6 +108,10 @@ impl Faults for Volatile {
             Operation::Create(path) | Operation::Link(path) if !path.exists() => {
                 state.named.entry(parent(path)).or_default().push(Named::Made(path.to_path_buf()));
             }
+            Operation::WriteAt(file, offset, bytes) => {
+                let old = content(file, *offset, *bytes)?;
+                state.over.entry(file.metadata()?.ino()).or_default().push((*offset, old));
+            }
             _ => {}
         }
         Ok(())
@@ -108,6 +123,7 @@ impl Faults for Volatile {
             Operation::Sync(file) => {
                 let about = file.metadata().expect("an open file");
                 state.synced.insert(about.ino(), about.len());
+                state.over.remove(&about.ino());
             }
             Operation::SyncDirectory(directory) => drop(state.named.remove(*directory)),
             _ => {}
@@ -139,6 +155,16 @@ impl Volatile {
             for entry in fs::read_dir(directory).expect("a directory") {
                 let path = entry.expect("readable").path();
                 let about = path.metadata().expect("a file");
+                for (offset, old) in state.over.remove(&about.ino()).unwrap_or_default().iter().rev() {
+                    let from = chance.below(old.len() as u64 + 1);
+                    let to = from + chance.below(old.len() as u64 - from + 1);
+                    // The file may have been cut short since.
+                    let to = to.min(about.len().saturating_sub(*offset));
+                    if from < to {
+                        let file = OpenOptions::new().write(true).open(&path).expect("writable");
+                        file.write_all_at(&old[from as usize..to as usize], offset + from).expect("what was there");
+                    }
+                }
                 let synced = state.synced.get(&about.ino()).copied().unwrap_or(0).min(about.len());
                 let tail = about.len() - synced;
                 if tail == 0 || !about.is_file() {

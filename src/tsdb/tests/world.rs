@@ -72,7 +72,9 @@ impl World {
 
     pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut settings = Settings { data: directory.path().to_path_buf(), ..Settings::default() };
+        // Large segments have much room written ahead, which takes time.
+        let mut settings =
+            Settings { data: directory.path().to_path_buf(), segment_bytes_max: 1 << 20, ..Settings::default() };
         change(&mut settings);
         let (catalogue, disk, faults) = (Memory::default(), Disk::default(), Failing::never());
         let now = after_noon(0);
