@@ -7,7 +7,7 @@
 //! ┌────────┬───────────────────────────────────────────────┐
 //! │ format │ body, as the format says                      │   0x80|mode<<4|k  decimals: integer / 10^k
 //! │ 1 byte │ e.g. first · gcd · center · blocks of 128     │   0x08|mode       raw bits, packed
-//! └────────┴───────────────────────────────────────────────┘   0x01 .. 0x03    exceptions, zstd, pco
+//! └────────┴───────────────────────────────────────────────┘   0x01 .. 0x05    exceptions, zstd, pco, pieces
 //!           block of 128 = width byte · packed bits [· positions · high bits of outliers]
 //! ```
 //!
@@ -17,7 +17,7 @@
 //!
 //! Encoders append to `out` and need no scratch from the caller; up to 128 rows the integer forms allocate nothing.
 //!
-//! Read next: `values` (the formats), then `integers`, `pack`, `decimal`; `times` and `histograms` build
+//! Read next: `values` (the formats), then `divided`, `integers`, `pack`, `decimal`; `times` and `histograms` build
 //! on the same two layers.
 
 mod error;
@@ -26,6 +26,7 @@ mod pack;
 mod zstd_frame;
 mod integers;
 mod decimal;
+mod divided;
 mod values;
 mod times;
 mod histograms;

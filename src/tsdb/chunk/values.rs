@@ -4,9 +4,11 @@
 //! 0x00                   no row
 //! 0x01  exceptions       u m, stream of m gaps (rows since the exception before, less one; the first counts from
 //!                        row 0), a block 0x08..=0x0c of m rows, then the block of all rows, in which rows that are
-//!                        exceptions hold anything (not 0x00 or 0x01 again)
+//!                        exceptions hold anything (0x02, 0x03, or from 0x08 on)
 //! 0x02  zstd             the rows' IEEE 754 bits, 8 bytes each, low byte first, as one zstd frame
 //! 0x03  pco              a pco file in its wrapped form: header, chunk meta, one page of all rows
+//! 0x04  segments         rows in pieces that are blocks of their own: [`super::divided`]
+//! 0x05  pages            as 0x03, in several pages: [`super::divided`]
 //! 0x08 | mode            IEEE 754 bits as a column of integers of that mode
 //! 0x80 | mode<<4 | k     integers of that mode; value = integer / 10^k
 //! ```
@@ -18,6 +20,7 @@ use std::ops::Range;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, PagingSpec};
 
+use super::divided::{self, DIVIDED_ROWS_MIN};
 use super::fields::{read_count, take_byte};
 use super::integers::{self, Mode};
 use super::pack::{self, BLOCK};
@@ -28,6 +31,8 @@ const EMPTY: u8 = 0x00;
 const EXCEPTIONS: u8 = 0x01;
 const ZSTD: u8 = 0x02;
 const PCO: u8 = 0x03;
+const SEGMENTS: u8 = 0x04;
+const PAGES: u8 = 0x05;
 const BITS: u8 = 0x08;
 const DECIMAL: u8 = 0x80;
 
@@ -41,7 +46,10 @@ const POOR_DECIMAL_BYTES: usize = 4;
 /// A block this small cannot be made smaller in a way that matters.
 const SMALL_ENOUGH_BYTES: usize = 16;
 
-/// pco's level. Beyond it nothing is gained that could be measured on a day of real series.
+/// Segments that are no larger than this on average, in bytes, may be a plain line as a whole.
+const SMALL_SEGMENT_BYTES: usize = 32;
+
+/// pco's level for blocks that are not divided: those are rewritten before long.
 const PCO_LEVEL: usize = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,30 +82,61 @@ fn encode(values: &[f64], effort: Effort, out: &mut Vec<u8>) {
         return;
     }
     let effort = if values.len() < FEWEST_ROWS_FOR_COLD { Effort::Hot } else { effort };
+    if effort == Effort::Cold && values.len() >= DIVIDED_ROWS_MIN {
+        return encode_divided(values, out);
+    }
     let start = out.len();
-    // Runs of the head are short and many: they need no allocation.
-    let (mut stack, mut heap) = ([0; BLOCK], Vec::new());
-    let integers = match stack.get_mut(..values.len()) {
-        Some(integers) => integers,
-        None => {
-            heap.resize(values.len(), 0);
-            heap.as_mut_slice()
-        }
-    };
-    let (is_decimal, uneven) = encode_integers(values, integers, effort, out);
+    let (is_decimal, uneven) = encode_as_integers(values, effort, out);
     let bytes = out.len() - start;
     if values.len() < FEWEST_ROWS_FOR_ENTROPY || bytes <= SMALL_ENOUGH_BYTES {
         return;
     }
     let poor = !is_decimal || bytes > POOR_DECIMAL_BYTES * values.len();
     if poor || uneven {
-        keep_smallest(start, out, |out| encode_pco(values, PCO_LEVEL, out).is_ok());
+        keep_smallest(start, out, |out| encode_pco(values, out).is_ok());
     }
     if poor && values_repeat(values) {
-        keep_smallest(start, out, |out| encode_zstd(values, zstd_frame::HOT_LEVEL, out));
-        if effort == Effort::Cold {
-            keep_smallest(start, out, |out| encode_zstd(values, zstd_frame::COLD_LEVEL, out));
-        }
+        encode_repeated(values, effort, start, out);
+    }
+}
+
+/// Appends a long cold block in pieces that can be read alone, if it is not smaller in one.
+fn encode_divided(values: &[f64], out: &mut Vec<u8>) {
+    let start = out.len();
+    let (mut all_decimal, mut any_uneven, mut segments) = (true, false, 0);
+    out.push(SEGMENTS);
+    divided::encode_segments(values, out, |segment, out| {
+        let constant = segment.iter().all(|value| value.to_bits() == segment[0].to_bits());
+        let rows = if constant { &segment[..1] } else { segment };
+        let (is_decimal, uneven) = encode_as_integers(rows, Effort::Cold, out);
+        all_decimal &= is_decimal;
+        any_uneven |= uneven;
+        segments += 1;
+    });
+    let bytes = out.len() - start;
+    if bytes <= SMALL_SEGMENT_BYTES * segments {
+        keep_smallest(start, out, |out| {
+            encode_as_integers(values, Effort::Cold, out);
+            true
+        });
+    }
+    let poor = !all_decimal || bytes > POOR_DECIMAL_BYTES * values.len();
+    if poor || any_uneven {
+        keep_smallest(start, out, |out| {
+            out.push(PAGES);
+            divided::encode_pages(values, out).is_ok()
+        });
+    }
+    if poor && values_repeat(values) {
+        encode_repeated(values, Effort::Cold, start, out);
+    }
+}
+
+/// zstd in place of the block at `start`, if that is smaller.
+fn encode_repeated(values: &[f64], effort: Effort, start: usize, out: &mut Vec<u8>) {
+    keep_smallest(start, out, |out| encode_zstd(values, zstd_frame::HOT_LEVEL, out));
+    if effort == Effort::Cold {
+        keep_smallest(start, out, |out| encode_zstd(values, zstd_frame::COLD_LEVEL, out));
     }
 }
 
@@ -123,6 +162,20 @@ fn keep_smallest(start: usize, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u
     } else {
         out.truncate(middle);
     }
+}
+
+/// As [`encode_integers`], with working memory of its own.
+fn encode_as_integers(values: &[f64], effort: Effort, out: &mut Vec<u8>) -> (bool, bool) {
+    // Runs of the head are short and many: they need no allocation.
+    let (mut stack, mut heap) = ([0; BLOCK], Vec::new());
+    let integers = match stack.get_mut(..values.len()) {
+        Some(integers) => integers,
+        None => {
+            heap.resize(values.len(), 0);
+            heap.as_mut_slice()
+        }
+    };
+    encode_integers(values, integers, effort, out)
 }
 
 /// Appends the block as integers; says whether they are decimals rather than bits, and whether something denser is
@@ -178,10 +231,10 @@ fn encode_zstd(values: &[f64], level: i32, out: &mut Vec<u8>) -> bool {
     zstd_frame::compress(&raw, level, out)
 }
 
-fn encode_pco(values: &[f64], level: usize, out: &mut Vec<u8>) -> Result<(), pco::errors::PcoError> {
+fn encode_pco(values: &[f64], out: &mut Vec<u8>) -> Result<(), pco::errors::PcoError> {
     out.push(PCO);
     let config =
-        ChunkConfig::default().with_compression_level(level).with_paging_spec(PagingSpec::EqualPagesUpTo(MAX_ROWS));
+        ChunkConfig::default().with_compression_level(PCO_LEVEL).with_paging_spec(PagingSpec::EqualPagesUpTo(MAX_ROWS));
     let file = FileCompressor::default();
     file.write_header(&mut *out)?;
     let mut chunk = file.chunk_compressor(values, &config)?;
@@ -228,8 +281,25 @@ fn decode(bytes: &mut &[u8], count: usize, rows: Range<usize>, out: &mut Vec<f64
     match take_byte(bytes)? {
         EMPTY if count == 0 => Ok(()),
         _ if count == 0 => Err(ChunkError::Rows(count)),
-        EXCEPTIONS => decode_exceptions(bytes, count, rows, out),
-        format => decode_plain(format, bytes, count, rows, out),
+        SEGMENTS => divided::decode_segments(bytes, count, rows, |segment, count, rows| {
+            let format = take_byte(segment)?;
+            decode_undivided(format, segment, count, rows, out)
+        }),
+        PAGES => divided::decode_pages(bytes, count, rows, out),
+        format => decode_undivided(format, bytes, count, rows, out),
+    }
+}
+
+fn decode_undivided(
+    format: u8,
+    bytes: &mut &[u8],
+    count: usize,
+    wanted: Range<usize>,
+    out: &mut Vec<f64>,
+) -> Result<(), ChunkError> {
+    match format {
+        EXCEPTIONS => decode_exceptions(bytes, count, wanted, out),
+        format => decode_plain(format, bytes, count, wanted, out),
     }
 }
 
@@ -306,15 +376,6 @@ fn decode_exceptions(
 fn decode_pco(bytes: &mut &[u8], count: usize, wanted: Range<usize>, out: &mut Vec<f64>) -> Result<(), ChunkError> {
     let (file, rest) = FileDecompressor::new(*bytes).map_err(ChunkError::Pco)?;
     let (mut chunk, rest) = file.chunk_decompressor::<f64, _>(rest).map_err(ChunkError::Pco)?;
-    let mut page = chunk.page_decompressor(rest, count).map_err(ChunkError::Pco)?;
-    let start = out.len();
-    out.resize(start + count, 0.0);
-    let progress = page.read(&mut out[start..]).map_err(ChunkError::Pco)?;
-    if progress.n_processed != count || !progress.finished {
-        return Err(ChunkError::Rows(count));
-    }
-    *bytes = page.into_src();
-    out.truncate(start + wanted.end);
-    out.drain(start..start + wanted.start);
-    Ok(())
+    *bytes = rest;
+    divided::decode_page(&mut chunk, bytes, count, wanted, out)
 }

@@ -43,7 +43,7 @@ pub(crate) use write::PartWriter;
 const MAGIC: [u8; 8] = *b"WEIRPART";
 const END_MAGIC: [u8; 8] = *b"WEIRPEND";
 /// The version that this program writes, and the newest it reads.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Magic, version, reserve.
 const HEADER_BYTES: usize = 16;
 /// Offset and length of the tables, version, checksum, magic.

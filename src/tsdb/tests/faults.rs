@@ -271,13 +271,13 @@ fn a_newer_format_is_refused_and_left_alone() {
     let path = only_file(&world, "parts");
     let mut part = fs::read(&path).expect("readable");
     let footer = part.len() - 32;
-    part[8] = 3;
-    part[footer + 16] = 3;
+    part[8] = 4;
+    part[footer + 16] = 4;
     let crc = crc32c::crc32c(&part[footer..footer + 20]);
     part[footer + 20..footer + 24].copy_from_slice(&crc.to_le_bytes());
     fs::write(&path, &part).expect("writable");
     let error = world.open().expect_err("a newer part").to_string();
-    assert!(error.ends_with("part format 3, and this program reads up to 2 at byte 8"), "{error}");
+    assert!(error.ends_with("part format 4, and this program reads up to 3 at byte 8"), "{error}");
     assert!(path.exists(), "nothing is touched");
 }
 

@@ -1,5 +1,7 @@
 //! Parts as a whole: what older programs wrote still reads.
 
+mod format_2;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -116,7 +118,7 @@ fn everything(part: &Part) -> BTreeMap<String, Shown> {
 fn fixture() -> (tempfile::TempDir, Part) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = super::path(directory.path(), 5);
-    std::fs::write(&path, include_bytes!("../../../tests/fixtures/part-1.part")).expect("writable");
+    std::fs::write(&path, include_bytes!("../../../../tests/fixtures/part-1.part")).expect("writable");
     let part = Part::open(&path).expect("an older part opens");
     (directory, part)
 }
