@@ -145,8 +145,8 @@ pub(super) fn write_column_cold(column: &[i64], out: &mut Vec<u8>) -> (Mode, boo
 
 /// Parts of an octave that residuals are told apart by, as a power of two, to see how unevenly they are spread.
 const BIN_BITS: u32 = 3;
-/// What a bin costs an entropy coder to describe, in bytes.
-const BIN_BYTES: f64 = 2.0;
+/// What a bin costs an entropy coder to describe, in bytes, where a few pieces of a long column share them.
+const BIN_BYTES: f64 = 0.25;
 
 /// What residuals would take if which eighth of which octave each of them lies in cost its entropy, and the bits below
 /// it were written plainly: about what pco makes of them.

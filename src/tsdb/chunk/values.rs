@@ -49,6 +49,9 @@ const SMALL_ENOUGH_BYTES: usize = 16;
 /// Segments that are no larger than this on average, in bytes, may be a plain line as a whole.
 const SMALL_SEGMENT_BYTES: usize = 32;
 
+/// Pages have to save one byte of so many: they take three times as long to read as segments.
+const PAGES_SAVE: usize = 50;
+
 /// pco's level for blocks that are not divided: those are rewritten before long.
 const PCO_LEVEL: usize = 4;
 
@@ -122,7 +125,7 @@ fn encode_divided(values: &[f64], out: &mut Vec<u8>) {
     }
     let poor = !all_decimal || bytes > POOR_DECIMAL_BYTES * values.len();
     if poor || any_uneven {
-        keep_smallest(start, out, |out| {
+        keep_below(bytes - bytes / PAGES_SAVE, start, out, |out| {
             out.push(PAGES);
             divided::encode_pages(values, out).is_ok()
         });
@@ -155,8 +158,13 @@ fn values_repeat(values: &[f64]) -> bool {
 
 /// Puts what `encode` appends in place of the block at `start`, if that is smaller.
 fn keep_smallest(start: usize, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> bool) {
+    keep_below(out.len() - start, start, out, encode);
+}
+
+/// Puts what `encode` appends in place of the block at `start`, if that is below so many bytes.
+fn keep_below(bytes: usize, start: usize, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> bool) {
     let middle = out.len();
-    if encode(out) && out.len() - middle < middle - start {
+    if encode(out) && out.len() - middle < bytes {
         out.copy_within(middle.., start);
         out.truncate(start + out.len() - middle);
     } else {
