@@ -44,6 +44,7 @@ use query_log::QueryLog;
 use reload::Reload;
 pub(crate) use seams::day_text;
 use seams::{AdminSeam, StorageSeam};
+pub(crate) use settings::rule_defaults;
 
 /// Threads of the runtime: half of them may be waiting for the disk (`http::gate`).
 const THREADS_MIN: usize = 4;

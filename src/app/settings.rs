@@ -82,10 +82,21 @@ pub(super) fn http(config: &Config) -> http::Settings {
     }
 }
 
+/// What rule files leave open.
+pub(crate) fn rule_defaults(config: &Config, features: Features) -> rules::file::Defaults {
+    rules::file::Defaults {
+        interval: config.rules.interval.0,
+        features,
+        environment: crate::cli::environment(),
+        alertgroup: config.rules.alertgroup_label,
+        templates: config.rules.templates.clone(),
+    }
+}
+
 pub(super) fn rules(config: &Config, features: Features) -> rules::Settings {
     rules::Settings {
         files: config.rules.files.clone(),
-        defaults: rules::file::Defaults { interval: config.rules.interval.0, features },
+        defaults: rule_defaults(config, features),
         query_offset: config.rules.query_offset.0,
         external_labels: Labels::from_pairs(&config.rules.external_labels),
         external_url: external_url(config),

@@ -1,6 +1,8 @@
 //! The command line: what can be said, and what each word does.
 
+mod check;
 mod store;
+mod test;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +13,6 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::ask;
 use crate::config::units::{Bytes, Length};
 use crate::config::{self, Config, LogFormat};
-use crate::model::Span;
 use crate::model::with_causes;
 use crate::promql::Features;
 use crate::rules;
@@ -65,7 +66,10 @@ enum Command {
     Serve(Serve),
     /// Say what is wrong with a file, without running anything
     #[command(subcommand)]
-    Check(Check),
+    Check(check::Check),
+    /// Run unit tests of rules
+    #[command(subcommand)]
+    Test(test::Test),
     /// Look at, verify and repair a data directory that no Weir has open
     #[command(subcommand)]
     Store(store::Store),
@@ -127,35 +131,12 @@ pub struct Serve {
     pub unsafe_without_log: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum Check {
-    /// Read a configuration file as `weir serve` would
-    Config {
-        /// The file
-        file: PathBuf,
-    },
-    /// Read rule files as `weir serve` would
-    Rules {
-        /// Files, or globs
-        #[arg(required = true)]
-        files: Vec<String>,
-    },
-}
-
 /// Does what the command line asks.
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(flags) => serve(&flags),
-        Command::Check(Check::Config { file }) => {
-            match settle(&Serve { config: Some(file.clone()), ..Serve::default() }) {
-                Ok(_) => {
-                    eprintln!("{}: ok", file.display());
-                    ExitCode::SUCCESS
-                }
-                Err(problems) => complain(&problems),
-            }
-        }
-        Command::Check(Check::Rules { files }) => check_rules(&files),
+        Command::Check(check) => check::run(check),
+        Command::Test(test) => test::run(test),
         Command::Store(store) => store::run(&store),
         Command::Query(ask) => match ask::run(&ask) {
             Ok(()) => ExitCode::SUCCESS,
@@ -178,7 +159,7 @@ fn serve(flags: &Serve) -> ExitCode {
         Err(problems) => return complain(&problems),
     };
     // Before a port or a file is opened; the rules read them again when they start.
-    let defaults = rules::file::Defaults { interval: config.rules.interval.0, features: features(&config) };
+    let defaults = crate::app::rule_defaults(&config, features(&config));
     if let Err(problems) = rules::file::load(&config.rules.files, &defaults) {
         return complain(&problems);
     }
@@ -226,19 +207,11 @@ fn features(config: &Config) -> Features {
     features
 }
 
-fn check_rules(patterns: &[String]) -> ExitCode {
-    let defaults = rules::file::Defaults { interval: Span::MINUTE, features: Features::all() };
-    match rules::file::load(patterns, &defaults) {
-        Ok(files) if files.is_empty() => complain(&[format!("no file matches {}", patterns.join(" "))]),
-        Ok(files) => {
-            for file in &files {
-                let rules: usize = file.groups.iter().map(|group| group.rules.len()).sum();
-                eprintln!("{}: ok, {} groups, {rules} rules", file.path, file.groups.len());
-            }
-            ExitCode::SUCCESS
-        }
-        Err(problems) => complain(&problems),
-    }
+/// The variables that rule files may name as `%{NAME}`.
+pub(crate) fn environment() -> rules::file::Environment {
+    let texts =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    rules::file::Environment(texts.collect())
 }
 
 fn complain(problems: &[impl std::fmt::Display]) -> ExitCode {

@@ -179,6 +179,48 @@ pub struct Rules {
     pub query_offset: Length,
     /// Labels added to each alert that is sent.
     pub external_labels: BTreeMap<String, String>,
+    /// Files with templates that all rules may call.
+    pub templates: Vec<String>,
+    /// Whether each alert gets the label `alertgroup`, as vmalert does it.
+    pub alertgroup_label: bool,
+    /// How often rule files are looked at; a change that stays is taken over. 0: only when told to reload.
+    pub check_interval: Length,
+    /// `data`: an evaluation waits until what it reads has been delivered. A time: it always waits so long. `off`: it
+    /// never waits.
+    pub wait: Wait,
+    /// Longest that an evaluation waits for data.
+    pub wait_max: Length,
+    /// Most rules that are evaluated at the same time.
+    pub concurrency: usize,
+    /// A file with further notifiers: vmalert's `-notifier.config`, or Prometheus' `alerting` block. Empty: none.
+    pub notifier_config: PathBuf,
+    /// Whether rules may be edited by Mimir's ruler API.
+    pub api: bool,
+}
+
+/// What an evaluation waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// The data that it reads.
+    #[default]
+    Data,
+    /// Always so long.
+    Fixed(Length),
+    /// Nothing.
+    Off,
+}
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "data" => Ok(Wait::Data),
+            "off" => Ok(Wait::Off),
+            text => text
+                .parse()
+                .map(Wait::Fixed)
+                .map_err(|error| serde::de::Error::custom(format!("wait is `data`, `off` or a time: {error}"))),
+        }
+    }
 }
 
 /// The HTTP server beside the API.
@@ -275,6 +317,14 @@ impl Default for Rules {
             interval: Length::minutes(1),
             query_offset: Length::minutes(0),
             external_labels: BTreeMap::new(),
+            templates: Vec::new(),
+            alertgroup_label: false,
+            check_interval: Length::seconds(30),
+            wait: Wait::Data,
+            wait_max: Length::seconds(30),
+            concurrency: 4,
+            notifier_config: PathBuf::new(),
+            api: false,
         }
     }
 }
@@ -310,6 +360,7 @@ impl Config {
             "query.memory_total_max must not be smaller than query.memory_max: one query is part of all",
         );
         need(self.query.timeout > Length::minutes(0), "query.timeout", "query.timeout must be more than 0s");
+        need(self.rules.concurrency > 0, "rules.concurrency", "rules.concurrency must be at least 1");
         need(self.rules.interval > Length::minutes(0), "rules.interval", "rules.interval must be more than 0s");
         need(
             self.ha.replica_labels.iter().all(|label| !self.ha.cluster_labels.contains(label)),

@@ -72,6 +72,11 @@ pub struct Length(pub Span);
 
 impl Length {
     /// `count` minutes.
+    pub const fn seconds(count: i64) -> Self {
+        Length(Span::from_millis(count * 1000))
+    }
+
+    /// So many minutes.
     pub const fn minutes(count: i64) -> Self {
         Length(Span::MINUTE.times(count))
     }

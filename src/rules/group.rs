@@ -133,7 +133,11 @@ impl Group {
                 annotations_text: Labels::empty(),
             };
             let (name, expr) = (identity.rule.clone(), String::new());
-            RunningRule::new(identity, RuleSpec { name, expr, labels: [].into(), kind, debug: false }, alerts)
+            RunningRule::new(
+                identity,
+                RuleSpec { name, expr, labels: [].into(), kind, debug: false, updates_max: 1 },
+                alerts,
+            )
         });
         let mut rules: Vec<_> = inheritance.rules.into_values().chain(from_journal).collect();
         rules.iter_mut().for_each(|rule| rule.retired = true);

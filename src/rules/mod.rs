@@ -30,6 +30,7 @@ pub mod group;
 pub mod metrics;
 pub mod notify;
 pub mod running;
+pub mod unit;
 
 pub use evaluation::{Clock, QueryFn, SendFn, World};
 pub use file::Problem;

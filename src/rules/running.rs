@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Labels, Span, Timestamp};
-use crate::promql::Features;
 use crate::store::{Journal, SampleSink, StoreError};
 
 use super::evaluation::{Clock, QueryFn, World};
@@ -48,7 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             files: Vec::new(),
-            defaults: Defaults { interval: Span::MINUTE, features: Features::default() },
+            defaults: Defaults::default(),
             query_offset: Span::ZERO,
             external_labels: Labels::empty(),
             external_url: "http://localhost:8488".to_owned(),

@@ -5,21 +5,27 @@
 //! once: nothing that loads can fail later for a typing error. What is loaded is plain data; it is made to run in
 //! [`group`](super::group).
 //!
-//! Read next: [`spec`] for the words, [`read`] for what each key means; `yaml` alone knows the YAML crate.
+//! Read next: [`spec`] for the words, `source` for where texts come from, `read` for what each key means; `yaml` alone
+//! knows the YAML crate.
 
+mod dialect;
+mod environment;
 mod glob;
 mod read;
+mod source;
 pub mod spec;
-mod yaml;
+pub(in crate::rules) mod walk;
+pub(in crate::rules) mod yaml;
 
 use std::fmt;
-use std::path::Path;
 
+pub use environment::Environment;
 pub use spec::{Engine, GroupSpec, RuleKind, RuleSpec};
 pub use yaml::Place;
 
 use crate::model::Span;
 use crate::promql::Features;
+use crate::rules::template::Template;
 
 /// Largest rule file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -51,46 +57,102 @@ pub struct RuleFile {
     pub path: String,
     /// Its groups, in order.
     pub groups: Vec<GroupSpec>,
+    /// What works here, and what other programs that read rule files would refuse.
+    pub notes: Vec<Problem>,
 }
 
-/// What files leave open.
+/// What files leave open, and what they may lean on.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     /// The interval of groups that name none.
     pub interval: Span,
     /// The PromQL that expressions may use.
     pub features: Features,
+    /// What `%{NAME}` stands for.
+    pub environment: Environment,
+    /// Whether each alert gets the label `alertgroup`, as vmalert does it.
+    pub alertgroup: bool,
+    /// Patterns of files whose templates (`{{ define "name" }}`) all rules may call.
+    pub templates: Vec<String>,
 }
 
-/// Reads all files that the patterns name, sorted by path, each once.
+impl Default for Defaults {
+    fn default() -> Self {
+        Defaults {
+            interval: Span::MINUTE,
+            features: Features::default(),
+            environment: Environment::default(),
+            alertgroup: false,
+            templates: Vec::new(),
+        }
+    }
+}
+
+/// Reads all files that the patterns and URLs name, sorted by name, each once.
 ///
 /// # Errors
 /// Everything that is wrong in all of them.
 pub fn load(patterns: &[String], defaults: &Defaults) -> Result<Vec<RuleFile>, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut paths = Vec::new();
-    for pattern in patterns {
-        match glob::expand(pattern) {
-            Ok(found) => paths.extend(found),
-            Err(refused) => problems.push(whole(pattern, format!("list files: {refused}"))),
-        }
+    Texts::read(patterns, defaults).parse(defaults)
+}
+
+/// Rule files and template files as they stand, unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    rules: Vec<source::Text>,
+    templates: Vec<source::Text>,
+    unread: Vec<Problem>,
+}
+
+impl Texts {
+    /// Fetches what the patterns name. What cannot be read is a problem of [`parse`](Self::parse).
+    pub fn read(patterns: &[String], defaults: &Defaults) -> Texts {
+        let ((rules, mut unread), (templates, more)) = (source::read(patterns), source::read(&defaults.templates));
+        unread.extend(more);
+        Texts { rules, templates, unread }
     }
-    paths.sort();
-    paths.dedup();
-    let mut files = Vec::with_capacity(paths.len());
-    for path in paths {
-        let name = path.display().to_string();
-        match read_text(&path) {
-            Ok(text) => match parse(&name, &text, defaults) {
+
+    /// A number that tells one state of all files from another.
+    pub fn digest(&self) -> u128 {
+        let mut digest = xxhash_rust::xxh3::Xxh3::new();
+        for file in self.rules.iter().chain(&self.templates) {
+            digest.update(file.name.as_bytes());
+            digest.update(&[0]);
+            digest.update(file.text.as_bytes());
+            digest.update(&[0]);
+        }
+        for problem in &self.unread {
+            digest.update(problem.to_string().as_bytes());
+        }
+        digest.digest128()
+    }
+
+    /// What they say.
+    ///
+    /// # Errors
+    /// Everything that is wrong in all of them.
+    pub fn parse(&self, defaults: &Defaults) -> Result<Vec<RuleFile>, Vec<Problem>> {
+        let (mut files, mut problems) = (Vec::with_capacity(self.rules.len()), self.unread.clone());
+        let shared: Vec<String> = self.templates.iter().map(|file| file.text.clone()).collect();
+        for file in &self.templates {
+            if let Err(refusal) = Template::parse(&file.text) {
+                let place = Place { line: refusal.line as u64, column: refusal.column as u64 };
+                problems.push(Problem { file: file.name.clone(), place, message: refusal.what });
+            }
+        }
+        // A template file that is wrong would make every rule wrong.
+        let shared = if problems.len() == self.unread.len() { shared.as_slice() } else { &[] };
+        for file in &self.rules {
+            match read::file(&file.name, &file.text, defaults, shared) {
                 Ok(file) => files.push(file),
                 Err(found) => problems.extend(found),
-            },
-            Err(refused) => problems.push(whole(&name, format!("read: {refused}"))),
+            }
         }
-    }
-    match problems.is_empty() {
-        true => Ok(files),
-        false => Err(problems),
+        problems.sort();
+        match problems.is_empty() {
+            true => Ok(files),
+            false => Err(problems),
+        }
     }
 }
 
@@ -99,14 +161,7 @@ pub fn load(patterns: &[String], defaults: &Defaults) -> Result<Vec<RuleFile>, V
 /// # Errors
 /// Everything that is wrong in it.
 pub fn parse(path: &str, text: &str, defaults: &Defaults) -> Result<RuleFile, Vec<Problem>> {
-    read::file(path, text, defaults)
-}
-
-fn read_text(path: &Path) -> std::io::Result<String> {
-    if std::fs::metadata(path)?.len() > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")));
-    }
-    std::fs::read_to_string(path)
+    read::file(path, text, defaults, &[])
 }
 
 fn whole(file: &str, message: String) -> Problem {

@@ -4,73 +4,103 @@
 
 use std::sync::Arc;
 
-use crate::model::labels::is_plain_label_name;
-use crate::model::{Labels, METRIC_NAME, Span};
+use crate::model::{Labels, Span};
+use crate::promql::Features;
 use crate::rules::expression;
 use crate::rules::template::Template;
 
-use super::spec::{Engine, GroupSpec, RuleKind, RuleSpec};
-use super::yaml::{self, Content, Entry, Node, Place};
+use super::dialect::{self, Dialect};
+use super::spec::{Engine, GroupSpec, RuleKind, RuleSpec, UPDATES_MAX_DEFAULT};
+use super::walk::{Pairs, Walk, is_prometheus_span};
+use super::yaml::{self, Entry, Node, Place};
 use super::{Defaults, Problem, RuleFile};
 
-pub(super) fn file(path: &str, text: &str, defaults: &Defaults) -> Result<RuleFile, Vec<Problem>> {
-    let mut reader = Reader { path, defaults, problems: Vec::new() };
+/// Reads one file; `shared` are the texts whose templates its own may call.
+pub(super) fn file(path: &str, text: &str, defaults: &Defaults, shared: &[String]) -> Result<RuleFile, Vec<Problem>> {
+    let (text, unset) = defaults.environment.expand(text);
+    let mut reader = Reader { walk: Walk::new(path), defaults, shared, notes: Vec::new() };
+    for (place, name) in unset {
+        reader
+            .note(place, format!("%{{{name}}} stays as it is written: there is no such variable (vmalert refuses it)"));
+    }
     let mut groups: Vec<(Place, GroupSpec)> = Vec::new();
-    match yaml::documents(text) {
-        Ok(documents) => documents.iter().for_each(|document| reader.document(document, &mut groups)),
-        Err((place, message)) => reader.problem(place, message),
+    match yaml::documents(&text) {
+        Ok(documents) => {
+            if let Some(second) = documents.get(1) {
+                reader.note(second.place, "Prometheus, Mimir and Thanos read only the first document of a file");
+            }
+            documents.iter().for_each(|document| reader.document(document, &mut groups));
+        }
+        Err((place, message)) => reader.walk.problem(place, message),
     }
     for (index, (place, group)) in groups.iter().enumerate() {
         if let Some((first, _)) = groups[..index].iter().find(|(_, earlier)| earlier.name == group.name) {
-            reader.problem(*place, format!("group {:?} is already defined at line {}", group.name, first.line));
+            reader.walk.problem(*place, format!("group {:?} is already defined at line {}", group.name, first.line));
         }
     }
-    reader.problems.sort();
-    match reader.problems.is_empty() {
-        true => Ok(RuleFile { path: path.to_owned(), groups: groups.into_iter().map(|(_, group)| group).collect() }),
-        false => Err(reader.problems),
+    let Reader { walk: Walk { mut problems, .. }, mut notes, .. } = reader;
+    problems.sort();
+    notes.sort();
+    match problems.is_empty() {
+        true => {
+            let groups = groups.into_iter().map(|(_, group)| group).collect();
+            Ok(RuleFile { path: path.to_owned(), groups, notes })
+        }
+        false => Err(problems),
     }
 }
 
 struct Reader<'a> {
-    path: &'a str,
+    walk: Walk<'a>,
     defaults: &'a Defaults,
-    problems: Vec<Problem>,
+    shared: &'a [String],
+    notes: Vec<Problem>,
 }
 
-/// Label pairs as written: where, name, value.
-type Pairs = Vec<(Place, String, String)>;
+/// The label that vmalert adds to each alert: its group.
+const ALERTGROUP: &str = "alertgroup";
+/// Most evaluations of a rule that are remembered.
+const UPDATES_MAX: usize = 1000;
 
 impl Reader<'_> {
-    fn problem(&mut self, place: Place, message: impl Into<String>) {
-        self.problems.push(Problem { file: self.path.to_owned(), place, message: message.into() });
+    /// Notes what works here and not everywhere.
+    fn note(&mut self, place: Place, message: impl Into<String>) {
+        self.notes.push(Problem { file: self.walk.path().to_owned(), place, message: message.into() });
+    }
+
+    /// Notes a key that other programs refuse.
+    fn note_key(&mut self, entry: &Entry, knowing: &[Dialect]) {
+        if let Some(refusing) = dialect::refusing(knowing) {
+            self.note(entry.place, format!("{refusing} would refuse the key {:?}", entry.key));
+        }
     }
 
     fn document(&mut self, document: &Node, groups: &mut Vec<(Place, GroupSpec)>) {
-        let entries = self.map(document, "a rule file");
+        let entries = self.walk.map(document, "a rule file");
         // A Kubernetes manifest (PrometheusRule, VMRule) has the groups under `spec`.
         let manifest = entries.iter().any(|entry| entry.key == "apiVersion");
         for entry in entries {
             match entry.key.as_str() {
                 "groups" if !manifest => self.groups(&entry.value, groups),
                 "spec" if manifest => {
-                    for entry in self.map(&entry.value, "spec") {
+                    for entry in self.walk.map(&entry.value, "spec") {
                         match entry.key.as_str() {
                             "groups" => self.groups(&entry.value, groups),
-                            _ => self.unknown(entry, "spec"),
+                            _ => self.walk.unknown(entry, "spec"),
                         }
                     }
+                    self.note(document.place, "only the Kubernetes operators read a manifest; others want `groups`");
                 }
                 "apiVersion" | "kind" | "metadata" | "status" if manifest => {}
                 // Mimir's and Cortex' tools name the tenant's namespace in the file.
-                "namespace" => {}
-                _ => self.unknown(entry, "a rule file"),
+                "namespace" => self.note_key(entry, &[Dialect::Mimir]),
+                _ => self.walk.unknown(entry, "a rule file"),
             }
         }
     }
 
     fn groups(&mut self, node: &Node, groups: &mut Vec<(Place, GroupSpec)>) {
-        for group in self.list(node, "groups") {
+        for group in self.walk.list(node, "groups") {
             let read = self.group(group);
             groups.push((group.place, read));
         }
@@ -84,32 +114,34 @@ impl Reader<'_> {
             query_offset: None,
             aligned: false,
             limit: 0,
+            concurrency: 0,
             engine: Engine::Prometheus,
             debug: false,
+            labels: Labels::empty(),
             rules: Vec::new(),
         };
         let (mut labels, mut rules, mut offset_place) = (Pairs::new(), None, node.place);
-        for entry in self.map(node, "a group") {
+        for entry in self.walk.map(node, "a group") {
             let value = &entry.value;
+            self.note_key(entry, dialect::of_group_key(&entry.key));
             match entry.key.as_str() {
-                "name" => group.name = self.text(entry),
+                "name" => group.name = self.walk.text(entry),
                 "interval" => {
-                    if let Some(interval) = self.positive_span(entry) {
+                    if let Some(interval) = self.walk.positive_span(entry) {
                         group.interval = interval;
                     }
                 }
                 "eval_offset" => {
                     offset_place = value.place;
-                    group.eval_offset = self.span(entry);
+                    group.eval_offset = self.walk.span(entry);
                 }
-                "eval_delay" | "query_offset" => group.query_offset = self.span(entry),
-                "eval_alignment" | "align_evaluation_time_on_interval" => group.aligned = self.boolean(entry),
-                "limit" => group.limit = self.count(entry),
-                // Rules run in file order here, each seeing what the earlier ones gave: nothing to gain by a number.
-                "concurrency" => _ = self.count(entry),
+                "eval_delay" | "query_offset" | "evaluation_delay" => group.query_offset = self.walk.span(entry),
+                "eval_alignment" | "align_evaluation_time_on_interval" => group.aligned = self.walk.boolean(entry),
+                "limit" => group.limit = self.walk.count(entry),
+                "concurrency" => group.concurrency = self.walk.count(entry),
                 "type" => group.engine = self.engine(entry),
-                "debug" => group.debug = self.boolean(entry),
-                "labels" => labels = self.labels(entry),
+                "debug" => group.debug = self.walk.boolean(entry),
+                "labels" => labels = self.walk.labels(entry),
                 "rules" => rules = Some(value),
                 // For the data source and notifier requests that vmalert makes, and for Mimir's and Thanos' own
                 // stores; there is no such request here.
@@ -121,75 +153,87 @@ impl Reader<'_> {
                 | "partial_response_strategy"
                 | "namespace"
                 | "remote_write" => {}
-                _ => self.unknown(entry, "a group"),
+                _ => self.walk.unknown(entry, "a group"),
             }
         }
         if group.name.is_empty() {
-            self.problem(node.place, "the group has no name");
+            self.walk.problem(node.place, "the group has no name");
         }
         match (group.eval_offset, group.query_offset) {
             (Some(offset), _) if offset.as_millis().abs() > group.interval.as_millis() => {
-                self.problem(offset_place, format!("eval_offset {offset} exceeds the interval {}", group.interval));
+                self.walk
+                    .problem(offset_place, format!("eval_offset {offset} exceeds the interval {}", group.interval));
             }
-            (Some(_), Some(_)) => self.problem(offset_place, "eval_offset and eval_delay exclude each other"),
+            (Some(_), Some(_)) => self.walk.problem(offset_place, "eval_offset and eval_delay exclude each other"),
             _ => {}
         }
+        group.labels = Labels::from_pairs(labels.iter().map(|(_, name, value)| (name, value)));
         if let Some(rules) = rules {
-            for rule in self.list(rules, "rules") {
-                if let Some(rule) = self.rule(rule, &group, &labels) {
-                    group.rules.push(rule);
+            for node in self.walk.list(rules, "rules") {
+                let Some(rule) = self.rule(node, &group, &labels) else { continue };
+                let same = |known: &&RuleSpec| {
+                    (&known.name, &known.expr, &known.labels) == (&rule.name, &rule.expr, &rule.labels)
+                };
+                if group.rules.iter().find(same).is_some() {
+                    self.note(node.place, "vmalert would refuse a rule that stands twice in its group");
                 }
+                group.rules.push(rule);
             }
         }
         group
     }
 
     fn rule(&mut self, node: &Node, group: &GroupSpec, group_labels: &Pairs) -> Option<RuleSpec> {
-        let found_before = self.problems.len();
+        let found_before = self.walk.problems.len();
         let (mut record, mut alert, mut expr) = (None, None, None);
         let (mut hold, mut keep_firing, mut labels, mut annotations) = (None, None, Pairs::new(), None);
-        let mut debug = group.debug;
-        for entry in self.map(node, "a rule") {
+        let (mut debug, mut updates_max) = (group.debug, UPDATES_MAX_DEFAULT);
+        for entry in self.walk.map(node, "a rule") {
+            self.note_key(entry, dialect::of_rule_key(&entry.key));
             match entry.key.as_str() {
-                "record" => record = Some((entry.value.place, self.text(entry))),
-                "alert" => alert = Some((entry.value.place, self.text(entry))),
-                "expr" => expr = Some((entry.value.place, self.text(entry))),
-                "for" => hold = self.span(entry).map(|span| (entry.place, span)),
-                "keep_firing_for" => keep_firing = self.span(entry).map(|span| (entry.place, span)),
-                "labels" => labels = self.labels(entry),
-                "annotations" => annotations = Some((entry.place, self.labels(entry))),
-                "debug" => debug = self.boolean(entry),
-                "update_entries_limit" => _ = self.count(entry),
-                _ => self.unknown(entry, "a rule"),
+                "record" => record = Some((entry.value.place, self.walk.text(entry))),
+                "alert" => alert = Some((entry.value.place, self.walk.text(entry))),
+                "expr" => expr = Some((entry.value.place, self.walk.text(entry))),
+                "for" => hold = self.rule_span(entry),
+                "keep_firing_for" => keep_firing = self.rule_span(entry),
+                "labels" => labels = self.walk.labels(entry),
+                "annotations" => annotations = Some((entry.place, self.walk.labels(entry))),
+                "debug" => debug = self.walk.boolean(entry),
+                "update_entries_limit" => updates_max = self.walk.count(entry).clamp(1, UPDATES_MAX),
+                _ => self.walk.unknown(entry, "a rule"),
             }
         }
-        let labels = self.merged(group_labels, &labels);
+        let mut labels = self.merged(group_labels, &labels);
         let (place, name, alerting) = match (record, alert) {
             (Some((place, name)), None) => (place, name, false),
             (None, Some((place, name))) => (place, name, true),
             (None, None) => {
-                self.problem(node.place, "a rule needs `record` or `alert`");
+                self.walk.problem(node.place, "a rule needs `record` or `alert`");
                 return None;
             }
             (Some(_), Some((place, _))) => {
-                self.problem(place, "a rule has `record` or `alert`, not both");
+                self.walk.problem(place, "a rule has `record` or `alert`, not both");
                 return None;
             }
         };
         if name.is_empty() {
-            self.problem(place, "the rule's name is empty");
+            self.walk.problem(place, "the rule's name is empty");
         }
         let expr = match expr {
             Some((place, text)) if text.trim().is_empty() => {
-                self.problem(place, "the expression is empty");
+                self.walk.problem(place, "the expression is empty");
                 String::new()
             }
             Some((place, text)) => self.expression(place, text, &group.engine),
             None => {
-                self.problem(node.place, format!("rule {name:?} has no `expr`"));
+                self.walk.problem(node.place, format!("rule {name:?} has no `expr`"));
                 String::new()
             }
         };
+        if alerting && self.defaults.alertgroup && !labels.iter().any(|(_, name, _)| name == ALERTGROUP) {
+            labels.push((node.place, ALERTGROUP.to_owned(), group.name.clone()));
+            labels.sort_by(|left, right| left.1.cmp(&right.1));
+        }
         let kind = match alerting {
             true => self.alerting(hold, keep_firing, &labels, annotations.map_or_else(Pairs::new, |(_, found)| found)),
             false => {
@@ -198,16 +242,16 @@ impl Reader<'_> {
                 let annotations = annotations.filter(|(_, found)| !found.is_empty());
                 let annotations = annotations.map(|(place, _)| (place, "annotations"));
                 for (place, key) in [hold, keep_firing, annotations].into_iter().flatten() {
-                    self.problem(place, format!("a recording rule has no `{key}`"));
+                    self.walk.problem(place, format!("a recording rule has no `{key}`"));
                 }
                 if name.contains(['{', '}']) {
-                    self.problem(place, format!("{name:?} is no metric name"));
+                    self.walk.problem(place, format!("{name:?} is no metric name"));
                 }
                 RuleKind::Recording
             }
         };
         let labels = labels.into_iter().map(|(_, name, value)| (name, value)).collect();
-        (self.problems.len() == found_before).then_some(RuleSpec { name, expr, labels, kind, debug })
+        (self.walk.problems.len() == found_before).then_some(RuleSpec { name, expr, labels, kind, debug, updates_max })
     }
 
     fn alerting(
@@ -231,21 +275,38 @@ impl Reader<'_> {
     fn templates(&mut self, what: &str, pairs: &Pairs) -> Arc<[(String, Template)]> {
         let mut templates = Vec::with_capacity(pairs.len());
         for (place, name, text) in pairs {
-            match Template::parse(text) {
+            match Template::parse_with(text, self.shared) {
                 Ok(template) => templates.push((name.clone(), template)),
-                Err(refusal) => self.problem(*place, format!("{what} {name}: {refusal}")),
+                Err(refusal) => self.walk.problem(*place, format!("{what} {name}: {refusal}")),
             }
         }
         templates.into()
+    }
+
+    fn rule_span(&mut self, entry: &Entry) -> Option<(Place, Span)> {
+        let span = self.walk.span(entry)?;
+        if !is_prometheus_span(&self.walk.text(entry)) {
+            self.note(
+                entry.value.place,
+                format!("Prometheus, Mimir and Thanos would refuse this {}: {span} is plain", entry.key),
+            );
+        }
+        Some((entry.place, span))
     }
 
     fn expression(&mut self, place: Place, text: String, engine: &Engine) -> String {
         match engine {
             Engine::Foreign(_) => text,
             Engine::Prometheus => match expression::check(&text, &self.defaults.features) {
-                Ok(printed) => printed,
+                Ok(printed) => {
+                    let plain = Features::default();
+                    if self.defaults.features != plain && expression::check(&text, &plain).is_err() {
+                        self.note(place, "Prometheus would refuse the expression unless its feature flags are on");
+                    }
+                    printed
+                }
                 Err(message) => {
-                    self.problem(place, format!("expr: {message}"));
+                    self.walk.problem(place, format!("expr: {message}"));
                     text
                 }
             },
@@ -253,11 +314,11 @@ impl Reader<'_> {
     }
 
     fn engine(&mut self, entry: &Entry) -> Engine {
-        match self.text(entry).as_str() {
+        match self.walk.text(entry).as_str() {
             "" | "prometheus" => Engine::Prometheus,
             foreign @ ("graphite" | "vlogs") => Engine::Foreign(foreign.to_owned()),
             other => {
-                self.problem(entry.value.place, format!("unknown type {other:?}: prometheus, graphite or vlogs"));
+                self.walk.problem(entry.value.place, format!("unknown type {other:?}: prometheus, graphite or vlogs"));
                 Engine::Prometheus
             }
         }
@@ -269,156 +330,5 @@ impl Reader<'_> {
         let mut labels: Pairs = inherited.chain(rule).cloned().collect();
         labels.sort_by(|left, right| left.1.cmp(&right.1));
         labels
-    }
-
-    /// Names with texts; whatever stands as a value is taken as it is written, and nothing as "".
-    fn labels(&mut self, entry: &Entry) -> Pairs {
-        let mut pairs = Pairs::new();
-        for label in self.map(&entry.value, &entry.key) {
-            let place = label.value.place;
-            // Prometheus 3 takes any UTF-8 name; control characters are a slip of the pen wherever they stand.
-            if label.key.is_empty() || (!is_plain_label_name(&label.key) && label.key.chars().any(char::is_control)) {
-                self.problem(label.place, format!("{:?} is no label name", label.key));
-            } else if label.key == METRIC_NAME && entry.key == "labels" {
-                self.problem(label.place, format!("{METRIC_NAME} cannot be set by a label"));
-            } else {
-                pairs.push((place, label.key.clone(), self.text(label)));
-            }
-        }
-        pairs
-    }
-
-    fn unknown(&mut self, entry: &Entry, inside: &str) {
-        self.problem(entry.place, format!("unknown key {:?} in {inside}", entry.key));
-    }
-
-    fn map<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Entry] {
-        match &node.content {
-            Content::Map(entries) => entries,
-            Content::Null => &[],
-            other => {
-                self.problem(node.place, format!("{what} must be a map, and here is {}", other.kind()));
-                &[]
-            }
-        }
-    }
-
-    fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
-        match &node.content {
-            Content::List(items) => items,
-            Content::Null => &[],
-            other => {
-                self.problem(node.place, format!("{what} must be a list, and here is {}", other.kind()));
-                &[]
-            }
-        }
-    }
-
-    fn text(&mut self, entry: &Entry) -> String {
-        match &entry.value.content {
-            Content::Scalar(text) => text.clone(),
-            Content::Null => String::new(),
-            other => {
-                let hint = if matches!(other, Content::Map(_)) { " (a template must stand in quotes)" } else { "" };
-                let message = format!("{} must be a single value, and here is {}{hint}", entry.key, other.kind());
-                self.problem(entry.value.place, message);
-                String::new()
-            }
-        }
-    }
-
-    fn boolean(&mut self, entry: &Entry) -> bool {
-        match self.text(entry).as_str() {
-            "true" | "True" | "TRUE" | "yes" | "on" => true,
-            "false" | "False" | "FALSE" | "no" | "off" | "" => false,
-            other => {
-                self.problem(entry.value.place, format!("{}: {other:?} is neither true nor false", entry.key));
-                false
-            }
-        }
-    }
-
-    fn count(&mut self, entry: &Entry) -> usize {
-        let text = self.text(entry);
-        match text.parse() {
-            _ if text.is_empty() => 0,
-            Ok(count) => count,
-            Err(_) => {
-                self.problem(entry.value.place, format!("{}: {text:?} is no count", entry.key));
-                0
-            }
-        }
-    }
-
-    fn positive_span(&mut self, entry: &Entry) -> Option<Span> {
-        let span = self.span(entry)?;
-        if span < Span::ZERO {
-            self.problem(entry.value.place, format!("{} must be positive", entry.key));
-        }
-        // Prometheus: an interval of 0 means the default.
-        (span > Span::ZERO).then_some(span)
-    }
-
-    fn span(&mut self, entry: &Entry) -> Option<Span> {
-        let text = self.text(entry);
-        if text.is_empty() {
-            return None;
-        }
-        let span = parse_span(&text);
-        match span {
-            None => self.problem(entry.value.place, format!("{}: {text:?} is no duration", entry.key)),
-            Some(span) if span < Span::ZERO && !matches!(entry.key.as_str(), "eval_offset" | "eval_delay") => {
-                self.problem(entry.value.place, format!("{} must not be negative", entry.key));
-            }
-            Some(_) => {}
-        }
-        span
-    }
-}
-
-/// A Prometheus duration (`1h30m`), or what vmalert takes beyond it: a sign, fractions, units in any order.
-fn parse_span(text: &str) -> Option<Span> {
-    if let Ok(span) = text.parse() {
-        return Some(span);
-    }
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    if rest.is_empty() {
-        return None;
-    }
-    let mut millis = 0.0;
-    while !rest.is_empty() {
-        let number = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let (number, tail) = rest.split_at(number);
-        let unit = tail.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit);
-        let unit: Span = format!("1{unit}").parse().ok()?;
-        millis += number.parse::<f64>().ok()? * unit.as_millis() as f64;
-        rest = tail;
-    }
-    let millis = millis.round();
-    (millis < i64::MAX as f64).then(|| Span::from_millis(if negative { -(millis as i64) } else { millis as i64 }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_of_both_worlds_are_read() {
-        #[track_caller]
-        fn check(text: &str, millis: Option<i64>) {
-            assert_eq!(parse_span(text).map(Span::as_millis), millis, "{text}");
-        }
-        check("1h30m", Some(5_400_000));
-        check("0", Some(0));
-        check("1.5h", Some(5_400_000));
-        check("-30s", Some(-30_000));
-        check("5s1m", Some(65_000));
-        check("60", None);
-        check("soon", None);
-        check("-", None);
     }
 }

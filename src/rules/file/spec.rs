@@ -21,10 +21,15 @@ pub struct GroupSpec {
     pub aligned: bool,
     /// `limit`: most results that a rule may give; 0 = any.
     pub limit: usize,
+    /// `concurrency` (vmalert): how many rules may be evaluated at once; 0 = as many as the settings allow. Rules that
+    /// read each other's results keep their order whatever it says.
+    pub concurrency: usize,
     /// `type` (vmalert): who understands the expressions.
     pub engine: Engine,
     /// `debug` (vmalert): log each evaluation.
     pub debug: bool,
+    /// `labels`: added to each rule's own.
+    pub labels: Labels,
     /// Its rules, in order.
     pub rules: Vec<RuleSpec>,
 }
@@ -52,7 +57,12 @@ pub struct RuleSpec {
     pub kind: RuleKind,
     /// `debug` (vmalert): log each evaluation.
     pub debug: bool,
+    /// `update_entries_limit` (vmalert): how many evaluations are remembered.
+    pub updates_max: usize,
 }
+
+/// How many evaluations of a rule are remembered where it does not say. (vmalert: `-rule.updateEntriesLimit`.)
+pub const UPDATES_MAX_DEFAULT: usize = 20;
 
 /// The two kinds of rule.
 #[derive(Clone, Debug)]

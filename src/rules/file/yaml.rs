@@ -21,13 +21,13 @@ pub struct Place {
 
 /// A piece of a YAML document.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) content: Content,
+pub(in crate::rules) struct Node {
+    pub(in crate::rules) place: Place,
+    pub(in crate::rules) content: Content,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Content {
+pub(in crate::rules) enum Content {
     Null,
     Scalar(String),
     List(Vec<Node>),
@@ -35,15 +35,15 @@ pub(super) enum Content {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) key: String,
-    pub(super) value: Node,
+pub(in crate::rules) struct Entry {
+    pub(in crate::rules) place: Place,
+    pub(in crate::rules) key: String,
+    pub(in crate::rules) value: Node,
 }
 
 impl Content {
     /// How messages name this kind of node.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(in crate::rules) fn kind(&self) -> &'static str {
         match self {
             Content::Null => "nothing",
             Content::Scalar(_) => "a single value",
@@ -54,7 +54,7 @@ impl Content {
 }
 
 /// The documents of a text, empty ones left out.
-pub(super) fn documents(text: &str) -> Result<Vec<Node>, (Place, String)> {
+pub(in crate::rules) fn documents(text: &str) -> Result<Vec<Node>, (Place, String)> {
     let mut options = Options::default();
     options.with_snippet = false;
     options.non_finite_float_policy = NonFiniteFloatPolicy::PassThrough;

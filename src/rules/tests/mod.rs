@@ -7,4 +7,5 @@ mod kill;
 mod notifiers;
 mod running;
 mod timeline;
+mod unit;
 mod world;

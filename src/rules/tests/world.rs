@@ -141,5 +141,5 @@ impl Outside {
 }
 
 pub(super) fn defaults() -> Defaults {
-    Defaults { interval: Span::MINUTE, features: Features::all() }
+    Defaults { features: Features::all(), ..Defaults::default() }
 }
