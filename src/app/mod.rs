@@ -251,7 +251,11 @@ fn start_rules(
         journal: Arc::clone(tsdb) as _,
         clock: clock.to_fn(),
         metrics,
-        wait_for_sources: None,
+        watermark: Some(rules::Watermark {
+            deliveries: Arc::clone(tsdb) as _,
+            source: Arc::clone(tsdb) as _,
+            cluster_labels: config.ha.cluster_labels.clone().into(),
+        }),
     };
     let settings = settings::rules(config, features);
     let rules = Rules::start(settings, deps, &handle).context("start rules")?;

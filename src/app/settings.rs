@@ -1,6 +1,6 @@
 //! From the configuration to each room's settings: the one place where their names meet.
 
-use crate::config::{Config, Fsync};
+use crate::config::{self, Config, Fsync};
 use crate::model::{Labels, Span};
 use crate::promql::Features;
 use crate::{http, ingest, promql, rules, tsdb};
@@ -100,6 +100,15 @@ pub(super) fn rules(config: &Config, features: Features) -> rules::Settings {
         query_offset: config.rules.query_offset.0,
         external_labels: Labels::from_pairs(&config.rules.external_labels),
         external_url: external_url(config),
+        concurrency: config.rules.concurrency,
+        wait: match config.rules.wait {
+            config::Wait::Data => rules::Wait::Data,
+            config::Wait::Fixed(length) => rules::Wait::Fixed(length.0),
+            config::Wait::Off => rules::Wait::Off,
+        },
+        wait_max: config.rules.wait_max.0,
+        check_interval: config.rules.check_interval.0,
+        editable: config.rules.api,
         notify: rules::notify::Settings { urls: config.notifiers.clone(), ..rules::notify::Settings::default() },
         ..rules::Settings::default()
     }

@@ -34,6 +34,8 @@ pub struct Alert {
     pub stage: Stage,
     /// When a notifier last took it; set after delivery, never before.
     pub last_sent: Option<Timestamp>,
+    /// Why it stands where it is though the expression does not hold: what it reads has not been delivered.
+    pub input_stale: Option<String>,
 }
 
 /// Where an alert stands.

@@ -7,6 +7,7 @@ use crate::promql::{Point, VectorSample};
 
 use super::alert::{Alert, Alerts, RESOLVED_KEPT, Stage};
 use super::rule::{Moment, Outcome, RuleError, RuleSample, within};
+use super::status::Input;
 use super::template::{Data, Query, Template};
 
 /// What an alerting rule steps by.
@@ -37,6 +38,8 @@ pub struct Surroundings<'a> {
     pub external_url: &'a str,
     /// Answers the `query` function.
     pub query: &'a dyn Query,
+    /// What had been delivered.
+    pub input: &'a Input,
 }
 
 impl Alerting<'_> {
@@ -64,7 +67,11 @@ impl Alerting<'_> {
         for (labels, alert) in before {
             let next = match found.remove(labels) {
                 Some(seen) => Some(self.holds(alert, seen, moment.at)),
-                None => self.holds_no_more(alert, moment.at),
+                None => match around.input.lacking(labels) {
+                    // What is not there yet may well say that it holds: nothing is resolved on such grounds.
+                    Some(why) if alert.is_active() => Some(Alert { input_stale: Some(why), ..alert.clone() }),
+                    _ => self.holds_no_more(alert, moment.at),
+                },
             };
             if let Some(next) = next {
                 alerts.insert(labels.clone(), next);
@@ -137,7 +144,17 @@ impl Alerting<'_> {
         }
         let annotations = self.annotations.iter().map(|(name, template)| (name, text(template, &data)));
         let annotations = Labels::from_pairs(annotations);
-        Ok((labels, Alert { annotations, value, active_at: moment.at, stage: Stage::Pending, last_sent: None }))
+        Ok((
+            labels,
+            Alert {
+                annotations,
+                value,
+                active_at: moment.at,
+                stage: Stage::Pending,
+                last_sent: None,
+                input_stale: None,
+            },
+        ))
     }
 
     /// The expression holds for an alert that is already known.
@@ -177,6 +194,6 @@ impl Alerting<'_> {
                 }
             }
         };
-        Some(Alert { stage, ..alert.clone() })
+        Some(Alert { stage, input_stale: None, ..alert.clone() })
     }
 }

@@ -1,16 +1,20 @@
-//! One rule at work: ask, step, keep, write, tell; in this order.
+//! Rules at work: ask, step, keep, write, tell; in this order.
 //!
 //! The step itself is pure (`rule`, `alerting`). Here its result meets the world: the journal first, so that what is
-//! shown or said survives a crash; then the store, so that the next rule reads it; then the notifiers.
+//! shown or said survives a crash; then the store, so that the next rule reads it; then the notifiers. Rules of one
+//! stage, which do not read each other, are asked side by side, and kept and written in one go.
 
-use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::model::labels::LabelsBuilder;
 use crate::model::{Labels, STALE_NAN_BITS, Span, Timestamp};
 use crate::promql::register::RuleAsker;
 use crate::promql::{Answer, Point, QueryError};
-use crate::store::{BatchSample, BatchSeries, Refused, SampleSink, SeriesBatch, SeriesName, SeriesNaming, StoreError};
+use crate::store::SampleSink;
 
 use super::alert::{Alert, Alerts, Stage};
 use super::alerting::{Alerting, Surroundings};
@@ -19,8 +23,10 @@ use super::journal::{AlertJournal, RuleIdentity};
 use super::metrics::Metrics;
 use super::notify::{AlertKey, Message, Receipts};
 use super::rule::{self, Moment, Outcome, RuleError, RuleSample};
-use super::status::{AlertPhase, AlertStatus, AlertingState, Health, RuleState};
+use super::status::{AlertPhase, AlertStatus, AlertingState, Health, Input, RuleState, Update};
+use super::takeover;
 use super::template::{Query, TemplateSample};
+use super::writing::append;
 
 /// Evaluates an expression at an instant, for the rule that is named.
 pub type QueryFn = Arc<dyn Fn(&str, Timestamp, &RuleAsker) -> Result<Answer, QueryError> + Send + Sync>;
@@ -49,6 +55,8 @@ pub struct World {
     pub external_url: String,
     /// How often a firing alert is told again.
     pub resend_delay: Span,
+    /// A turn for each thread that may evaluate rules; a group that runs holds one, and takes more where some are free.
+    pub turns: Arc<Semaphore>,
     /// Counts.
     pub metrics: Metrics,
 }
@@ -63,11 +71,13 @@ enum EvaluationError {
     #[error("expressions of type {0} cannot be evaluated here")]
     Foreign(String),
     #[error("keep alert state: {0}")]
-    Journal(#[source] StoreError),
+    Journal(String),
     #[error("write results: {0}")]
-    Write(#[source] StoreError),
+    Write(String),
     #[error("results were refused: {0}")]
     Refused(String),
+    #[error("the evaluation ended in a bug; see the log")]
+    Bug,
 }
 
 /// What a rule inherits from its group.
@@ -78,6 +88,8 @@ pub(super) struct Terms {
     pub(super) engine: Engine,
     /// The file that has the group.
     pub(super) file: String,
+    /// What had been delivered when the group was evaluated.
+    pub(super) input: Arc<Input>,
 }
 
 /// A rule with its state.
@@ -87,6 +99,8 @@ pub(super) struct RunningRule {
     pub(super) spec: RuleSpec,
     /// No file has it any more: its expression counts as never holding, until nothing is left to say.
     pub(super) retired: bool,
+    /// Whether new alerts ask the store since when another server had them pending; until the first evaluation.
+    pub(super) takes_over: bool,
     alerts: Alerts,
     /// The alerts that the journal still has where its last write failed.
     journaled: Option<Alerts>,
@@ -96,6 +110,22 @@ pub(super) struct RunningRule {
     last_error: String,
     last_evaluation: Option<Timestamp>,
     evaluation_seconds: f64,
+    /// What became of the last evaluations, newest first.
+    updates: VecDeque<Update>,
+}
+
+/// What asking a rule's expression led to, before anything was kept.
+pub(super) struct Attempt {
+    /// The alerts as the journal has them.
+    before: Alerts,
+    /// The alerts from now on.
+    alerts: Alerts,
+    /// `None` where it failed.
+    samples: Option<Vec<RuleSample>>,
+    failure: Option<EvaluationError>,
+    ran_at: Timestamp,
+    seconds: f64,
+    series_fetched: u64,
 }
 
 impl RunningRule {
@@ -105,6 +135,7 @@ impl RunningRule {
             identity: Arc::new(identity),
             spec,
             retired: false,
+            takes_over: false,
             alerts,
             journaled: None,
             series: HashSet::new(),
@@ -112,6 +143,7 @@ impl RunningRule {
             last_error: String::new(),
             last_evaluation: None,
             evaluation_seconds: 0.0,
+            updates: VecDeque::new(),
         };
         if let Some(alerting) = rule.alerting(0) {
             rule.series = alerting.samples(&rule.alerts).into_iter().map(|sample| sample.labels).collect();
@@ -125,11 +157,13 @@ impl RunningRule {
         self.alerts = before.alerts;
         self.journaled = before.journaled;
         self.series = before.series;
+        self.takes_over = before.takes_over;
         if same_query {
             self.health = before.health;
             self.last_error = before.last_error;
             self.last_evaluation = before.last_evaluation;
             self.evaluation_seconds = before.evaluation_seconds;
+            self.updates = before.updates;
         }
         self
     }
@@ -139,9 +173,9 @@ impl RunningRule {
         self.retired && self.alerts.is_empty() && self.series.is_empty()
     }
 
-    /// Evaluates the rule once.
-    pub(super) fn run(&mut self, moment: Moment, terms: &Terms, world: &World) {
-        let started = (world.clock)();
+    /// Asks and steps; nothing has changed afterwards. A bug met by one rule must not silence the others.
+    fn attempt(&self, moment: Moment, terms: &Terms, world: &World) -> Attempt {
+        let ran_at = (world.clock)();
         // A clone of shared texts: if this evaluation ends in a bug, the alerts are still there.
         let before = self.alerts.clone();
         let mut known = before.clone();
@@ -150,32 +184,19 @@ impl RunningRule {
                 alert.last_sent = Some(said_at);
             }
         }
-        let (alerts, samples, mut failure) = match self.step(&known, moment, terms, world) {
+        let mut series_fetched = 0;
+        let step = AssertUnwindSafe(|| self.step(&known, moment, terms, world, &mut series_fetched));
+        let stepped = catch_unwind(step).unwrap_or_else(|_| {
+            tracing::error!(group = self.identity.group, rule = self.spec.name, "an evaluation ended in a bug");
+            Err(EvaluationError::Bug)
+        });
+        let (alerts, samples, failure) = match stepped {
             Ok(outcome) => (outcome.alerts, Some(outcome.samples), None),
             // Nothing is known, so nothing changes: what fires goes on firing, and is told again.
             Err(failure) => (known, None, Some(failure)),
         };
-        self.alerts = alerts;
-        if let Err(refusal) = self.keep(before, world) {
-            failure = failure.or(Some(EvaluationError::Journal(refusal)));
-        }
-        if let Some(samples) = samples
-            && let Err(refusal) = self.write(&samples, moment, world)
-        {
-            failure = failure.or(Some(refusal));
-        }
-        (world.send)(&self.messages(moment, terms, world));
-        self.health = if failure.is_some() { Health::Err } else { Health::Ok };
-        self.last_error = failure.map(|failure| failure.to_string()).unwrap_or_default();
-        self.last_evaluation = Some(moment.at);
-        self.evaluation_seconds = ((world.clock)() - started).as_seconds();
-        if self.health == Health::Err {
-            let (group, rule) = (&self.identity.group, &self.spec.name);
-            tracing::warn!(group, rule, error = self.last_error, "a rule could not be evaluated");
-        } else if self.spec.debug {
-            let (group, rule, alerts) = (&self.identity.group, &self.spec.name, self.alerts.len());
-            tracing::info!(group, rule, at = %moment.at, series = self.series.len(), alerts, "a rule was evaluated");
-        }
+        let seconds = ((world.clock)() - ran_at).as_seconds();
+        Attempt { before, alerts, samples, failure, ran_at, seconds, series_fetched }
     }
 
     fn alerting(&self, limit: usize) -> Option<Alerting<'_>> {
@@ -193,12 +214,23 @@ impl RunningRule {
         }
     }
 
-    fn step(&self, known: &Alerts, moment: Moment, terms: &Terms, world: &World) -> Result<Outcome, EvaluationError> {
+    fn step(
+        &self,
+        known: &Alerts,
+        moment: Moment,
+        terms: &Terms,
+        world: &World,
+        series_fetched: &mut u64,
+    ) -> Result<Outcome, EvaluationError> {
         let asker =
             RuleAsker { file: terms.file.clone(), group: self.identity.group.clone(), rule: self.spec.name.clone() };
         let vector = match (&terms.engine, self.retired) {
             (_, true) => Vec::new(),
-            (Engine::Prometheus, false) => rule::vector((world.query)(&self.spec.expr, moment.data_at, &asker)?)?,
+            (Engine::Prometheus, false) => {
+                let answer = (world.query)(&self.spec.expr, moment.data_at, &asker)?;
+                *series_fetched = answer.stats.series_fetched;
+                rule::vector(answer)?
+            }
             (Engine::Foreign(engine), false) => return Err(EvaluationError::Foreign(engine.clone())),
         };
         let outcome = match self.alerting(terms.limit) {
@@ -206,47 +238,40 @@ impl RunningRule {
             Some(alerting) => {
                 let query = TemplateQuery { query: &world.query, at: moment.data_at, asker: &asker };
                 let (external_labels, external_url) = (&world.external_labels, world.external_url.as_str());
-                alerting.step(known, &vector, moment, Surroundings { external_labels, external_url, query: &query })?
+                let input = terms.input.as_ref();
+                let around = Surroundings { external_labels, external_url, query: &query, input };
+                let mut outcome = alerting.step(known, &vector, moment, around)?;
+                if self.takes_over {
+                    takeover::since_when(&alerting, known, &mut outcome, moment, &asker, world);
+                }
+                outcome
             }
         };
         Ok(outcome)
     }
 
-    /// Makes the alerts durable. Where that fails they are used all the same: a pager that stays silent because a
-    /// disk is full would be the worse failure; the next evaluation tries again.
-    fn keep(&mut self, before: Alerts, world: &World) -> Result<(), StoreError> {
-        let before = self.journaled.take().unwrap_or(before);
-        let kept = world.journal.keep(&self.identity, &before, &self.alerts);
-        if kept.is_err() {
-            self.journaled = Some(before);
+    /// Takes up what came of an attempt, once it is kept and written or known not to be.
+    fn settle(&mut self, attempt: Attempt, moment: Moment) {
+        let Attempt { samples, failure, ran_at, seconds, series_fetched, .. } = attempt;
+        self.takes_over &= failure.is_some();
+        self.health = if failure.is_some() { Health::Err } else { Health::Ok };
+        self.last_error = failure.map(|failure| failure.to_string()).unwrap_or_default();
+        self.last_evaluation = Some(moment.at);
+        self.evaluation_seconds = seconds;
+        let samples = samples.map_or(0, |samples| match self.spec.kind {
+            RuleKind::Recording => samples.len(),
+            RuleKind::Alerting { .. } => self.alerts.values().filter(|alert| alert.is_active()).count(),
+        });
+        self.updates.truncate(self.spec.updates_max.saturating_sub(1));
+        let error = self.last_error.clone();
+        self.updates.push_front(Update { ran_at, at: moment.data_at, seconds, samples, series_fetched, error });
+        if self.health == Health::Err {
+            let (group, rule) = (&self.identity.group, &self.spec.name);
+            tracing::warn!(group, rule, error = self.last_error, "a rule could not be evaluated");
+        } else if self.spec.debug {
+            let (group, rule, alerts) = (&self.identity.group, &self.spec.name, self.alerts.len());
+            tracing::info!(group, rule, at = %moment.at, series = self.series.len(), alerts, "a rule was evaluated");
         }
-        kept
-    }
-
-    /// Writes the samples, and stale markers for the series that were written last time and are no more.
-    fn write(&mut self, samples: &[RuleSample], moment: Moment, world: &World) -> Result<(), EvaluationError> {
-        let current: HashSet<Labels> = samples.iter().map(|sample| sample.labels.clone()).collect();
-        let mut ended: Vec<&Labels> = self.series.difference(&current).collect();
-        ended.sort();
-        let stale = Point::Float(f64::from_bits(STALE_NAN_BITS));
-        let rows: Vec<(&Labels, &Point)> = samples
-            .iter()
-            .map(|sample| (&sample.labels, &sample.point))
-            .chain(ended.into_iter().map(|labels| (labels, &stale)))
-            .collect();
-        match append(world.sink.as_ref(), &rows, moment.data_at, (world.clock)()) {
-            Ok(()) => self.series = current,
-            Err(refused @ EvaluationError::Refused(_)) => {
-                self.series = current;
-                return Err(refused);
-            }
-            Err(failure) => {
-                // Whatever is not known to have ended must get its marker later.
-                self.series.extend(current);
-                return Err(failure);
-            }
-        }
-        Ok(())
     }
 
     /// What notifiers are due to hear.
@@ -268,18 +293,14 @@ impl RunningRule {
             key: Arc::new(AlertKey { rule: self.identity.clone(), labels: labels.clone() }),
             said_at: moment.at,
             labels: told.build().expect("labels were unique, and only absent ones were added"),
-            annotations: alert.annotations.clone(),
+            annotations: match &alert.input_stale {
+                Some(why) => alert.annotations.with("input_stale", why),
+                None => alert.annotations.clone(),
+            },
             starts_at,
             ends_at,
             generator_url: generator_url(&world.external_url, &self.spec.expr),
         })
-    }
-
-    /// Notes that the evaluation ended in a bug; the alerts are as they were before.
-    pub(super) fn broke(&mut self, at: Timestamp) {
-        self.health = Health::Err;
-        self.last_error = "the evaluation ended in a bug; see the log".to_owned();
-        self.last_evaluation = Some(at);
     }
 
     /// Whether the last evaluation failed.
@@ -307,6 +328,113 @@ impl RunningRule {
             last_evaluation: self.last_evaluation,
             evaluation_seconds: self.evaluation_seconds,
             alerting,
+            updates: self.updates.iter().cloned().collect(),
+            updates_max: self.spec.updates_max,
+            id: format!("{:016x}", self.identity.short_key()),
+        }
+    }
+
+    /// How many of its alerts are held because their input is late.
+    pub(super) fn held(&self) -> usize {
+        self.alerts.values().filter(|alert| alert.input_stale.is_some()).count()
+    }
+}
+
+/// Evaluates rules that do not read each other: asks them side by side, keeps all their alerts in one write of the
+/// journal, writes all results in one batch, and tells.
+pub(super) fn run(rules: &mut [RunningRule], moment: Moment, terms: &Terms, threads: usize, world: &World) {
+    let mut attempts = attempts(rules, moment, terms, threads, world);
+    keep(rules, &mut attempts, world);
+    write(rules, &mut attempts, moment, world);
+    let mut messages = Vec::new();
+    for (rule, attempt) in rules.iter_mut().zip(attempts) {
+        rule.settle(attempt, moment);
+        messages.extend(rule.messages(moment, terms, world));
+    }
+    (world.send)(&messages);
+}
+
+fn attempts(rules: &[RunningRule], moment: Moment, terms: &Terms, threads: usize, world: &World) -> Vec<Attempt> {
+    let wanted = threads.min(rules.len());
+    // This thread has its turn; others help where turns are free.
+    let turns: Vec<_> = (1..wanted).map_while(|_| world.turns.try_acquire().ok()).collect();
+    let attempt = |rule: &RunningRule| rule.attempt(moment, terms, world);
+    if turns.is_empty() {
+        return rules.iter().map(attempt).collect();
+    }
+    let share = rules.len().div_ceil(turns.len() + 1);
+    std::thread::scope(|scope| {
+        let (own, others) = rules.split_at(share);
+        let helpers: Vec<_> = others
+            .chunks(share)
+            .map(|rules| scope.spawn(move || rules.iter().map(attempt).collect::<Vec<_>>()))
+            .collect();
+        let mut all: Vec<Attempt> = own.iter().map(attempt).collect();
+        for helper in helpers {
+            all.extend(helper.join().unwrap_or_else(|bug| std::panic::resume_unwind(bug)));
+        }
+        all
+    })
+}
+
+/// Makes the alerts durable. Where that fails they are used all the same: a pager that stays silent because a disk is
+/// full would be the worse failure; the next evaluation tries again.
+fn keep(rules: &mut [RunningRule], attempts: &mut [Attempt], world: &World) {
+    let mut changes = Vec::new();
+    let mut changed = Vec::new();
+    for (place, (rule, attempt)) in rules.iter_mut().zip(attempts.iter_mut()).enumerate() {
+        let before = rule.journaled.take().unwrap_or_else(|| std::mem::take(&mut attempt.before));
+        let known = changes.len();
+        world.journal.changes(&rule.identity, &before, &attempt.alerts, &mut changes);
+        if changes.len() > known {
+            changed.push((place, before));
+        }
+        rule.alerts = std::mem::take(&mut attempt.alerts);
+    }
+    if let Err(refusal) = world.journal.write(&changes) {
+        for (place, before) in changed {
+            rules[place].journaled = Some(before);
+            attempts[place].failure.get_or_insert(EvaluationError::Journal(refusal.to_string()));
+        }
+    }
+}
+
+/// Writes the samples, and stale markers for the series that were written last time and are no more.
+fn write(rules: &mut [RunningRule], attempts: &mut [Attempt], moment: Moment, world: &World) {
+    let stale = Point::Float(f64::from_bits(STALE_NAN_BITS));
+    let current: Vec<Option<HashSet<Labels>>> = attempts
+        .iter()
+        .map(|attempt| Some(attempt.samples.as_ref()?.iter().map(|sample| sample.labels.clone()).collect()))
+        .collect();
+    let mut rows: Vec<(&Labels, &Point)> = Vec::new();
+    for ((rule, attempt), current) in rules.iter().zip(attempts.iter()).zip(&current) {
+        let (Some(samples), Some(current)) = (&attempt.samples, current) else { continue };
+        rows.extend(samples.iter().map(|sample| (&sample.labels, &sample.point)));
+        let mut ended: Vec<&Labels> = rule.series.difference(current).collect();
+        ended.sort();
+        rows.extend(ended.into_iter().map(|labels| (labels, &stale)));
+    }
+    let written = append(world.sink.as_ref(), &rows, moment.data_at, (world.clock)());
+    drop(rows);
+    for ((rule, attempt), current) in rules.iter_mut().zip(attempts.iter_mut()).zip(current) {
+        let Some(current) = current else { continue };
+        match &written {
+            Ok(refusals) => {
+                let own = refusals
+                    .first
+                    .iter()
+                    .find(|offender| current.iter().any(|labels| labels.to_string() == offender.series));
+                if let Some(first) = own {
+                    let why = format!("{}: {}, {} in all", first.series, first.why, refusals.total());
+                    attempt.failure.get_or_insert(EvaluationError::Refused(why));
+                }
+                rule.series = current;
+            }
+            Err(failure) => {
+                // Whatever is not known to have ended must get its marker later.
+                rule.series.extend(current);
+                attempt.failure.get_or_insert(EvaluationError::Write(failure.to_string()));
+            }
         }
     }
 }
@@ -324,6 +452,7 @@ fn alert_status(labels: &Labels, alert: &Alert) -> Option<AlertStatus> {
         active_at: alert.active_at,
         keep_firing_since,
         value: alert.value,
+        input_stale: alert.input_stale.is_some(),
     })
 }
 
@@ -347,66 +476,6 @@ fn generator_url(external_url: &str, expr: &str) -> String {
     }
     url.push_str("&g0.tab=1");
     url
-}
-
-/// Writes one sample for each label set, all at the same time.
-fn append(
-    sink: &dyn SampleSink,
-    rows: &[(&Labels, &Point)],
-    at: Timestamp,
-    received_at: Timestamp,
-) -> Result<(), EvaluationError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let sample = |point: &Point| match point {
-        Point::Float(value) => BatchSample { at, start: Timestamp::EPOCH, value: *value, histogram: None },
-        Point::Histogram(histogram) => {
-            BatchSample { at, start: Timestamp::EPOCH, value: 0.0, histogram: Some(histogram.clone()) }
-        }
-    };
-    let series = rows
-        .iter()
-        .enumerate()
-        .map(|(row, (labels, _))| BatchSeries { key: labels.as_packed().as_bytes(), samples: row..row + 1 });
-    let batch = SeriesBatch {
-        received_at,
-        naming: &RuleSeries { rows, by_key: OnceLock::new() },
-        series: series.collect(),
-        samples: rows.iter().map(|(_, point)| sample(point)).collect(),
-        exemplars: Vec::new(),
-    };
-    let refusals = sink.append(&batch).map_err(EvaluationError::Write)?.refusals;
-    match refusals.first.first() {
-        None => Ok(()),
-        Some(first) => {
-            Err(EvaluationError::Refused(format!("{}: {}, {} in all", first.series, first.why, refusals.total())))
-        }
-    }
-}
-
-/// Names series by their packed labels.
-struct RuleSeries<'a> {
-    rows: &'a [(&'a Labels, &'a Point)],
-    /// Made when the store meets the first key that it does not know; most batches have none.
-    by_key: OnceLock<std::collections::HashMap<&'a [u8], &'a Labels>>,
-}
-
-/// Keeps rules' keys apart from those of senders. Any constant does; it must never change its meaning.
-const NAMING_SEED: u64 = 0x7275_6c65_7300_0001;
-
-impl SeriesNaming for RuleSeries<'_> {
-    fn seed(&self) -> u64 {
-        NAMING_SEED
-    }
-
-    fn name(&self, key: &[u8]) -> Result<SeriesName, Refused> {
-        let by_key = self
-            .by_key
-            .get_or_init(|| self.rows.iter().map(|(labels, _)| (labels.as_packed().as_bytes(), *labels)).collect());
-        let labels = by_key.get(key).expect("the store asks only for keys of this batch");
-        Ok(SeriesName { labels: (*labels).clone(), replica: None })
-    }
 }
 
 /// The `query` function of templates, at the time of the evaluation.

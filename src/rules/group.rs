@@ -1,21 +1,23 @@
 //! A group: rules that are evaluated in the order of their file, each reading what the earlier ones gave.
 //!
-//! [`Group::tick`] is the whole of it. It blocks, and knows nothing of threads and timers; [`running`](super::running)
-//! calls it when the schedule says so.
+//! [`Group::tick`] is the whole of it. It blocks, and knows nothing of timers; [`running`](super::running) calls it
+//! when the schedule says so. Neighbours that do not read each other are a stage, and evaluated together.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::model::{Labels, Span, Timestamp};
 
 use super::alert::Alerts;
-use super::evaluation::{RunningRule, Terms, World};
+use super::dependency;
+use super::evaluation::{self, RunningRule, Terms, World};
 use super::file::{Engine, GroupSpec, RuleFile, RuleKind, RuleSpec};
 use super::journal::RuleIdentity;
 use super::metrics::GroupMetrics;
 use super::rule::Moment;
 use super::schedule::Schedule;
-use super::status::GroupStatus;
+use super::status::{GroupStatus, Input};
 
 /// A group with its state.
 #[derive(Debug)]
@@ -25,7 +27,12 @@ pub struct Group {
     schedule: Schedule,
     query_offset: Span,
     terms: Terms,
+    labels: Labels,
+    /// Most rules that are evaluated at once; 0 = as many as there are turns.
+    concurrency: usize,
     rules: Vec<RunningRule>,
+    /// Rules that do not read each other, in order.
+    stages: Vec<Range<usize>>,
     /// The last tick that was evaluated.
     last: Option<Timestamp>,
     evaluation_seconds: f64,
@@ -41,12 +48,19 @@ pub struct Inheritance {
     rules: HashMap<RuleIdentity, RunningRule>,
     /// How many rules with this identity were seen among the new ones.
     equals: HashMap<RuleIdentity, u32>,
+    /// Whether rules without state ask the store what another server knew of their alerts.
+    takes_over: bool,
 }
 
 impl Inheritance {
     /// From what the journal recalls.
     pub fn of_journal(alerts: HashMap<RuleIdentity, Alerts>) -> Self {
         Inheritance { alerts, ..Inheritance::default() }
+    }
+
+    /// The same for rules that have never run on this store: they take over from whoever evaluated them before.
+    pub fn taking_over(self) -> Self {
+        Inheritance { takes_over: true, ..self }
     }
 
     /// Takes the rules of groups that are no more; their groups have no rules afterwards.
@@ -69,7 +83,8 @@ impl Inheritance {
         let same_kind = |before: &RunningRule| {
             matches!(before.spec.kind, RuleKind::Recording) == matches!(spec.kind, RuleKind::Recording)
         };
-        let rule = RunningRule::new(identity, spec.clone(), alerts);
+        let mut rule = RunningRule::new(identity, spec.clone(), alerts);
+        rule.takes_over = self.takes_over;
         match self.rules.remove(&*rule.identity) {
             Some(before) if same_kind(&before) => rule.succeed(before),
             Some(before) => {
@@ -102,6 +117,7 @@ impl Group {
     fn new(file: &str, spec: &GroupSpec, query_offset: Span, inheritance: &mut Inheritance) -> Self {
         // vmalert: with eval_offset the expression looks at the tick itself.
         let default_offset = if spec.eval_offset.is_some() { Span::ZERO } else { query_offset };
+        let rules: Vec<_> = spec.rules.iter().map(|rule| inheritance.rule(&spec.name, rule)).collect();
         Group {
             file: file.to_owned(),
             name: spec.name.clone(),
@@ -112,8 +128,12 @@ impl Group {
                 limit: spec.limit,
                 engine: spec.engine.clone(),
                 file: file.to_owned(),
+                input: Arc::default(),
             },
-            rules: spec.rules.iter().map(|rule| inheritance.rule(&spec.name, rule)).collect(),
+            labels: spec.labels.clone(),
+            concurrency: spec.concurrency,
+            stages: dependency::stages(rules.iter().map(|rule| &rule.spec)),
+            rules,
             last: None,
             evaluation_seconds: 0.0,
             missed: 0,
@@ -148,7 +168,16 @@ impl Group {
             name: String::new(),
             schedule: Schedule::new(Span::MINUTE, Span::ZERO),
             query_offset: Span::ZERO,
-            terms: Terms { interval: Span::MINUTE, limit: 0, engine: Engine::Prometheus, file: String::new() },
+            terms: Terms {
+                interval: Span::MINUTE,
+                limit: 0,
+                engine: Engine::Prometheus,
+                file: String::new(),
+                input: Arc::default(),
+            },
+            labels: Labels::empty(),
+            concurrency: 0,
+            stages: std::iter::once(0..rules.len()).collect(),
             rules,
             last: None,
             evaluation_seconds: 0.0,
@@ -177,21 +206,35 @@ impl Group {
         at - self.query_offset
     }
 
-    /// Evaluates all rules, in order.
+    /// The expressions of its rules.
+    pub fn expressions(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.spec.expr.as_str())
+    }
+
+    /// Evaluates all rules, in order; all that they read has been delivered.
     pub fn tick(&mut self, at: Timestamp, world: &World) {
+        self.tick_with(at, Input::default(), world);
+    }
+
+    /// Evaluates all rules, in order, on what has been delivered.
+    pub fn tick_with(&mut self, at: Timestamp, input: Input, world: &World) {
         let started = (world.clock)();
         let moment = Moment { at, data_at: self.data_at(at) };
-        let metrics = self.metrics.get_or_insert_with(|| world.metrics.group(&self.file, &self.name));
-        for rule in &mut self.rules {
-            // A bug met by one rule must not silence the others.
-            let run = AssertUnwindSafe(|| rule.run(moment, &self.terms, world));
-            if catch_unwind(run).is_err() {
-                tracing::error!(group = self.name, rule = rule.spec.name, "an evaluation ended in a bug");
-                rule.broke(at);
-            }
-            metrics.failures.inc_by(rule.failed().into());
+        self.terms.input = Arc::new(input);
+        let threads = if self.concurrency == 0 { usize::MAX } else { self.concurrency };
+        for stage in &self.stages {
+            evaluation::run(&mut self.rules[stage.clone()], moment, &self.terms, threads, world);
         }
+        let metrics = self.metrics.get_or_insert_with(|| world.metrics.group(&self.file, &self.name));
+        metrics.failures.inc_by(self.rules.iter().filter(|rule| rule.failed()).count() as u64);
+        metrics.held.set(self.rules.iter().map(RunningRule::held).sum::<usize>() as i64);
+        metrics.waited_seconds.set(self.terms.input.waited.as_seconds());
+        let known = self.rules.len();
         self.rules.retain(|rule| !rule.is_spent());
+        if self.rules.len() < known {
+            // Only rules that no file has any more go, and these read nothing.
+            self.stages = std::iter::once(0..self.rules.len()).collect();
+        }
         if let Some(last) = self.last {
             let missed = self.schedule.missed(last, at);
             self.missed += missed;
@@ -219,6 +262,13 @@ impl Group {
             last_evaluation: self.last,
             evaluation_seconds: self.evaluation_seconds,
             rules: self.rules.iter().map(RunningRule::state).collect(),
+            id: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(format!("{}\0{}", self.file, self.name).as_bytes())),
+            query_offset: self.query_offset,
+            concurrency: self.concurrency,
+            labels: self.labels.clone(),
+            missed: self.missed,
+            input: (*self.terms.input).clone(),
+            next_evaluation: self.last.map(|last| self.schedule.next_after(last)),
         }
     }
 }

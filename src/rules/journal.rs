@@ -3,6 +3,7 @@
 //! ```text
 //!   key    rules/alert/ + rule (16 bytes) + labels (16 bytes)
 //!   value  JSON, see [`Record`]
+//!   key    rules/started: rules have run on this store before
 //! ```
 //!
 //! A rule is known by its group's name, its own name, its labels as written, and its place among equals; neither by
@@ -17,11 +18,13 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::number::format_float;
 use crate::model::{Labels, Timestamp};
-use crate::store::{Journal, StoreError};
+use crate::store::{Journal, JournalChange, StoreError};
 
 use super::alert::{Alert, Alerts, Stage};
 
 const PREFIX: &[u8] = b"rules/alert/";
+/// Stands once rules have run.
+const STARTED: &[u8] = b"rules/started";
 
 /// What makes a rule the same rule over time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +40,11 @@ pub struct RuleIdentity {
 }
 
 impl RuleIdentity {
+    /// A number for links; not for keys.
+    pub fn short_key(&self) -> u64 {
+        u64::from_be_bytes(self.key()[..8].try_into().expect("eight of sixteen bytes"))
+    }
+
     fn key(&self) -> [u8; 16] {
         let RuleIdentity { group, rule, labels, among_equals } = self;
         xxh3_128(format!("{group}\0{rule}\0{among_equals}\0{}", labels.as_packed()).as_bytes()).to_be_bytes()
@@ -102,12 +110,14 @@ impl AlertJournal {
         Ok(rules)
     }
 
-    /// Makes what changed from `before` to `after` durable, in one write.
-    ///
-    /// # Errors
-    /// Where the store cannot take writes; nothing is kept then.
-    pub fn keep(&self, rule: &RuleIdentity, before: &Alerts, after: &Alerts) -> Result<(), StoreError> {
-        let mut changes = Vec::new();
+    /// Adds what changed from `before` to `after` to `changes`.
+    pub(super) fn changes(
+        &self,
+        rule: &RuleIdentity,
+        before: &Alerts,
+        after: &Alerts,
+        changes: &mut Vec<JournalChange>,
+    ) {
         let key = |labels: &Labels| {
             let labels = xxh3_128(labels.as_packed().as_bytes()).to_be_bytes();
             [PREFIX, &rule.key(), &labels].concat()
@@ -121,10 +131,29 @@ impl AlertJournal {
         }
         let gone = before.keys().filter(|labels| !after.contains_key(*labels));
         changes.extend(gone.map(|labels| (key(labels), None)));
+    }
+
+    /// Makes changes durable, in one write.
+    ///
+    /// # Errors
+    /// Where the store cannot take writes; nothing is kept then.
+    pub(super) fn write(&self, changes: &[JournalChange]) -> Result<(), StoreError> {
         match changes.is_empty() {
             true => Ok(()),
-            false => self.0.write(&changes),
+            false => self.0.write(changes),
         }
+    }
+
+    /// Whether rules have never run on this store; asked once, since the answer is "no" from then on.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read or written.
+    pub fn is_first_start(&self) -> Result<bool, StoreError> {
+        let started = !self.0.scan(STARTED)?.is_empty() || !self.0.scan(PREFIX)?.is_empty();
+        if !started {
+            self.0.write(&[(STARTED.to_vec(), Some(vec![1]))])?;
+        }
+        Ok(!started)
     }
 }
 
@@ -170,6 +199,7 @@ impl Record {
             active_at: time(self.active_at),
             stage,
             last_sent: self.last_sent.map(time),
+            input_stale: None,
         };
         let identity = RuleIdentity {
             group: self.group,

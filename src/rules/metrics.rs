@@ -31,6 +31,8 @@ pub struct Metrics {
     missed: Family<GroupLabels, Counter>,
     last_seconds: Family<GroupLabels, FloatGauge>,
     last_at: Family<GroupLabels, FloatGauge>,
+    waited_seconds: Family<GroupLabels, FloatGauge>,
+    held: Family<GroupLabels, Gauge>,
     sent: Family<NotifierLabels, Counter>,
     failed: Family<NotifierLabels, Counter>,
     dropped: Family<NotifierLabels, Counter>,
@@ -47,6 +49,8 @@ pub(super) struct GroupMetrics {
     pub(super) missed: Counter,
     pub(super) last_seconds: FloatGauge,
     pub(super) last_at: FloatGauge,
+    pub(super) waited_seconds: FloatGauge,
+    pub(super) held: Gauge,
 }
 
 /// The counters of one Alertmanager.
@@ -62,7 +66,8 @@ impl Metrics {
     /// Registers under `weir_rules_`.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Metrics::default();
-        let Metrics { evaluations, failures, missed, last_seconds, last_at, .. } = metrics.clone();
+        let Metrics { evaluations, failures, missed, last_seconds, last_at, waited_seconds, held, .. } =
+            metrics.clone();
         let Metrics { sent, failed, dropped, waiting, reload_successful, reloaded_at, .. } = metrics.clone();
         let room = registry.sub_registry_with_prefix("weir_rules");
         room.register("group_evaluations", "Evaluations, by group", evaluations);
@@ -70,6 +75,8 @@ impl Metrics {
         room.register("group_missed", "Evaluations left out because the one before took too long", missed);
         room.register("group_last_duration_seconds", "How long the last evaluation took", last_seconds);
         room.register("group_last_evaluation_timestamp_seconds", "When the last evaluation was due", last_at);
+        room.register("group_input_wait_seconds", "How long the last evaluation waited for data", waited_seconds);
+        room.register("alerts_input_stale", "Alerts held because what they read was not delivered", held);
         room.register("notifications_sent", "Alerts that an Alertmanager took", sent);
         room.register(
             "notifications_failed",
@@ -91,6 +98,8 @@ impl Metrics {
             missed: self.missed.get_or_create_owned(&labels),
             last_seconds: self.last_seconds.get_or_create_owned(&labels),
             last_at: self.last_at.get_or_create_owned(&labels),
+            waited_seconds: self.waited_seconds.get_or_create_owned(&labels),
+            held: self.held.get_or_create_owned(&labels),
         }
     }
 

@@ -24,11 +24,17 @@ pub mod alert;
 pub mod rule;
 pub mod alerting;
 pub mod journal;
+mod dependency;
 mod evaluation;
+mod takeover;
+mod writing;
 mod query;
 pub mod group;
 pub mod metrics;
 pub mod notify;
+mod watermark;
+mod timer;
+mod edited;
 pub mod running;
 pub mod unit;
 
@@ -36,7 +42,8 @@ pub use evaluation::{Clock, QueryFn, SendFn, World};
 pub use file::Problem;
 pub use metrics::Metrics;
 pub use query::query_with;
-pub use running::{Deps, Rules, RulesError, Settings, WaitForSources};
+pub use running::{Deps, Rules, RulesError, Settings};
+pub use watermark::{Wait, Watermark};
 
 #[cfg(test)]
 mod tests;

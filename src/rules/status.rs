@@ -1,5 +1,7 @@
 //! What is known of groups, rules and alerts at one moment; plain data for the API.
 
+use std::sync::Arc;
+
 use crate::model::{Labels, Span, Timestamp};
 
 /// Gives the state of all groups.
@@ -9,10 +11,126 @@ pub trait RuleStatus: Send + Sync {
 
     /// The Alertmanagers that are sent to: their URLs, active ones first.
     fn notifiers(&self) -> Vec<String>;
+
+    /// How each notifier does.
+    fn notifier_states(&self) -> Vec<NotifierState> {
+        Vec::new()
+    }
+
+    /// How the last reading of rule files went.
+    fn files(&self) -> FilesStatus {
+        FilesStatus::default()
+    }
+
+    /// Where people reach this server, without a slash at the end.
+    fn external_url(&self) -> String {
+        String::new()
+    }
+
+    /// Changes rules; `None` where that is switched off.
+    fn editor(&self) -> Option<&dyn EditRules> {
+        None
+    }
+}
+
+/// Changes rules that stand in no file. Each call waits for running evaluations.
+pub trait EditRules: Send + Sync {
+    /// Namespaces with their groups: names and YAML as it was given.
+    fn namespaces(&self) -> Vec<(String, Vec<(String, String)>)>;
+
+    /// Adds a group, or replaces the one of the same name; its alerts go on.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    fn set(&self, namespace: &str, text: &str) -> Result<(), Vec<String>>;
+
+    /// Removes a group, or the whole namespace; its alerts are resolved. `false` where there is none.
+    ///
+    /// # Errors
+    /// Where that cannot be kept.
+    fn remove(&self, namespace: &str, group: Option<&str>) -> Result<bool, String>;
+}
+
+/// How the last reading of rule files went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FilesStatus {
+    /// When what runs was read.
+    pub loaded_at: Option<Timestamp>,
+    /// What was wrong with what was read since; the old rules go on.
+    pub problems: Vec<String>,
+}
+
+/// One notifier.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NotifierState {
+    /// How it was found: `static`, `file`, `http`, `dns`, `consul`, `webhook`.
+    pub kind: String,
+    /// Where it is sent to.
+    pub url: String,
+    /// Why the last request failed; empty where it did not.
+    pub last_error: String,
+    /// Alerts that wait for it.
+    pub waiting: u64,
+    /// Alerts that it took.
+    pub sent: u64,
+    /// Alerts in requests that failed.
+    pub failed: u64,
+    /// Alerts dropped for want of room.
+    pub dropped: u64,
+}
+
+/// What had been delivered when a group was evaluated.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Input {
+    /// How long the evaluation waited for it.
+    pub waited: Span,
+    /// The labels that name an HA group.
+    pub cluster_labels: Arc<[String]>,
+    /// The HA groups that had not delivered, of those that the group reads.
+    pub behind: Vec<Behind>,
+}
+
+/// An HA group that has not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// The value of its cluster label.
+    pub cluster: String,
+    /// The newest sample that it has delivered.
+    pub up_to: Timestamp,
+}
+
+impl Input {
+    /// Which late source an alert with these labels may come from, in words. An alert that names no cluster may come
+    /// from each.
+    pub fn lacking(&self, alert: &Labels) -> Option<String> {
+        if self.behind.is_empty() {
+            return None;
+        }
+        let own = self.cluster_labels.iter().find_map(|label| alert.get(label));
+        let late = self.behind.iter().find(|behind| own.is_none_or(|own| own == behind.cluster))?;
+        Some(format!("{} has delivered nothing newer than {}", late.cluster, late.up_to))
+    }
+}
+
+/// What became of one evaluation of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// When it ran.
+    pub ran_at: Timestamp,
+    /// The time that the expression looked at.
+    pub at: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// How many results there were; for alerts, how many were active.
+    pub samples: usize,
+    /// How many series its selectors found.
+    pub series_fetched: u64,
+    /// Why it failed; empty where it did not.
+    pub error: String,
 }
 
 /// A group of rules.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupStatus {
     /// Its name, unique inside its file.
     pub name: String,
@@ -28,10 +146,24 @@ pub struct GroupStatus {
     pub evaluation_seconds: f64,
     /// Its rules, in order.
     pub rules: Vec<RuleState>,
+    /// Names it in links.
+    pub id: String,
+    /// How far back its rules look.
+    pub query_offset: Span,
+    /// How many of its rules may be evaluated at once; 0 = as many as the settings allow.
+    pub concurrency: usize,
+    /// Labels that each rule adds.
+    pub labels: Labels,
+    /// Ticks that were left out because the one before took too long.
+    pub missed: u64,
+    /// What had been delivered at the last evaluation.
+    pub input: Input,
+    /// When it is due next; `None` before it was scheduled.
+    pub next_evaluation: Option<Timestamp>,
 }
 
 /// A rule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleState {
     /// The record's or alert's name.
     pub name: String,
@@ -49,6 +181,12 @@ pub struct RuleState {
     pub evaluation_seconds: f64,
     /// What an alerting rule has beside; `None` for a recording rule.
     pub alerting: Option<AlertingState>,
+    /// What became of the last evaluations, newest first.
+    pub updates: Vec<Update>,
+    /// How many of them are remembered.
+    pub updates_max: usize,
+    /// Names it in links.
+    pub id: String,
 }
 
 /// Whether a rule's last evaluation worked.
@@ -113,4 +251,6 @@ pub struct AlertStatus {
     pub keep_firing_since: Option<Timestamp>,
     /// The expression's value at the last evaluation.
     pub value: f64,
+    /// Whether it stands only because what it reads has not been delivered.
+    pub input_stale: bool,
 }

@@ -9,11 +9,13 @@
 pub mod batch;
 pub mod source;
 pub mod journal;
+pub mod delivery;
 mod error;
 
 pub use batch::{
     Appended, BatchSample, BatchSeries, Offender, Refusals, Refused, SampleSink, SeriesBatch, SeriesName, SeriesNaming,
 };
+pub use delivery::{CADENCE_MAX, Deliveries, Delivery};
 pub use error::StoreError;
 pub use journal::{Journal, JournalChange, JournalEntry};
 pub use source::{

@@ -26,6 +26,7 @@ impl Store {
             }
             self.head_since.fetch_min(batch.received_at.as_millis(), Ordering::Relaxed);
             let conflicts = self.head.insert(&runs);
+            self.deliveries.note(&runs, batch.received_at, &self.resolver.registry);
             self.metrics.conflicts.inc_by(conflicts);
         }
         appended.exemplars = self.keep_exemplars(batch, &targets);

@@ -47,6 +47,7 @@ mod rows;
 mod files;
 mod health;
 mod damages;
+mod delivered;
 mod bytes;
 #[cfg(test)]
 mod tests;
@@ -56,8 +57,8 @@ use std::sync::atomic::Ordering;
 
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::store::{
-    Appended, DeleteSeries, ExemplarSeries, Journal, JournalChange, JournalEntry, LaneView, MetricMetadata, SampleSink,
-    SampleSource, SeriesBatch, SeriesSet, StoreError,
+    Appended, DeleteSeries, Deliveries, Delivery, ExemplarSeries, Journal, JournalChange, JournalEntry, LaneView,
+    MetricMetadata, SampleSink, SampleSource, SeriesBatch, SeriesSet, StoreError,
 };
 
 use catalogue::{Change, Durability, KeyValue, keys};
@@ -240,6 +241,12 @@ impl SampleSource for Tsdb {
 
     fn with_lanes(&self, view: &LaneView) -> Option<Arc<dyn SampleSource>> {
         Some(Arc::new(self.store.seen_through(view.clone())))
+    }
+}
+
+impl Deliveries for Tsdb {
+    fn deliveries(&self) -> Vec<Delivery> {
+        self.store.deliveries.all(&self.store.resolver.registry)
     }
 }
 

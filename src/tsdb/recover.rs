@@ -21,6 +21,7 @@ use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::{Change, Durability, KeyValue, keys};
 use super::damages::Damages;
+use super::delivered::Delivered;
 use super::files::Disk;
 use super::head::Head;
 use super::health::Health;
@@ -102,6 +103,7 @@ pub(super) fn open(
         head,
         head_since: AtomicI64::new(head_since),
         arrivals,
+        deliveries: Delivered::default(),
         log_synced_at: AtomicI64::new(now.as_millis()),
         view: ArcSwap::from_pointee(View { parts, frozen: None, deletions: Arc::new(deletions) }),
         spilling: Mutex::new(Spilling { frozen_floor: log_floor, log_floor, unnamed: None }),

@@ -14,6 +14,7 @@ use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::KeyValue;
 use super::damages::Damages;
+use super::delivered::Delivered;
 use super::files::Disk;
 use super::head::{Frozen, Head};
 use super::health::Health;
@@ -40,6 +41,7 @@ pub(super) struct Store {
     /// When the oldest arrival in the head came, in milliseconds; the far future where the head is empty.
     pub(super) head_since: AtomicI64,
     pub(super) arrivals: Arrivals,
+    pub(super) deliveries: Delivered,
     /// When the log was last synced, in milliseconds, where the policy is an interval.
     pub(super) log_synced_at: AtomicI64,
     /// What is readable besides the head.

@@ -6,16 +6,7 @@ use crate::rules::status::{AlertPhase, AlertStatus, AlertingState, GroupStatus, 
 use super::world::World;
 
 fn recording(name: &str) -> RuleState {
-    RuleState {
-        name: name.into(),
-        query: "sum(up)".into(),
-        labels: Labels::empty(),
-        health: Health::Unknown,
-        last_error: String::new(),
-        last_evaluation: None,
-        evaluation_seconds: 0.0,
-        alerting: None,
-    }
+    RuleState { name: name.into(), query: "sum(up)".into(), ..RuleState::default() }
 }
 
 fn alerting(name: &str) -> RuleState {
@@ -28,6 +19,7 @@ fn alerting(name: &str) -> RuleState {
         active_at: at,
         keep_firing_since: None,
         value: 1.0,
+        input_stale: false,
     };
     RuleState {
         health: Health::Err,
@@ -46,15 +38,7 @@ fn alerting(name: &str) -> RuleState {
 }
 
 fn group(name: &str, file: &str, rules: Vec<RuleState>) -> GroupStatus {
-    GroupStatus {
-        name: name.into(),
-        file: file.into(),
-        interval: Span::from_secs(15),
-        limit: 0,
-        last_evaluation: None,
-        evaluation_seconds: 0.0,
-        rules,
-    }
+    GroupStatus { name: name.into(), file: file.into(), interval: Span::from_secs(15), rules, ..GroupStatus::default() }
 }
 
 const NEVER: &str = r#""evaluationTime":0,"lastEvaluation":"0001-01-01T00:00:00Z""#;

@@ -164,6 +164,14 @@ pub fn parse(path: &str, text: &str, defaults: &Defaults) -> Result<RuleFile, Ve
     read::file(path, text, defaults, &[])
 }
 
+/// Reads the text of one group, as Mimir's ruler API takes it; the file is named `path`.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn parse_group(path: &str, text: &str, defaults: &Defaults) -> Result<RuleFile, Vec<Problem>> {
+    read::group(path, text, defaults)
+}
+
 fn whole(file: &str, message: String) -> Problem {
     Problem { file: file.to_owned(), place: Place::default(), message }
 }

@@ -33,21 +33,20 @@ pub(super) fn file(path: &str, text: &str, defaults: &Defaults, shared: &[String
         }
         Err((place, message)) => reader.walk.problem(place, message),
     }
-    for (index, (place, group)) in groups.iter().enumerate() {
-        if let Some((first, _)) = groups[..index].iter().find(|(_, earlier)| earlier.name == group.name) {
-            reader.walk.problem(*place, format!("group {:?} is already defined at line {}", group.name, first.line));
+    reader.finish(groups)
+}
+
+/// Reads one group.
+pub(super) fn group(path: &str, text: &str, defaults: &Defaults) -> Result<RuleFile, Vec<Problem>> {
+    let mut reader = Reader { walk: Walk::new(path), defaults, shared: &[], notes: Vec::new() };
+    let mut groups = Vec::new();
+    match yaml::documents(text) {
+        Ok(documents) => {
+            groups.extend(documents.first().map(|document| (document.place, reader.group(document))));
         }
+        Err((place, message)) => reader.walk.problem(place, message),
     }
-    let Reader { walk: Walk { mut problems, .. }, mut notes, .. } = reader;
-    problems.sort();
-    notes.sort();
-    match problems.is_empty() {
-        true => {
-            let groups = groups.into_iter().map(|(_, group)| group).collect();
-            Ok(RuleFile { path: path.to_owned(), groups, notes })
-        }
-        false => Err(problems),
-    }
+    reader.finish(groups)
 }
 
 struct Reader<'a> {
@@ -63,6 +62,26 @@ const ALERTGROUP: &str = "alertgroup";
 const UPDATES_MAX: usize = 1000;
 
 impl Reader<'_> {
+    /// What was read, or all that is wrong with it.
+    fn finish(mut self, groups: Vec<(Place, GroupSpec)>) -> Result<RuleFile, Vec<Problem>> {
+        let path = self.walk.path();
+        for (index, (place, group)) in groups.iter().enumerate() {
+            if let Some((first, _)) = groups[..index].iter().find(|(_, earlier)| earlier.name == group.name) {
+                self.walk.problem(*place, format!("group {:?} is already defined at line {}", group.name, first.line));
+            }
+        }
+        let Reader { walk: Walk { mut problems, .. }, mut notes, .. } = self;
+        problems.sort();
+        notes.sort();
+        match problems.is_empty() {
+            true => {
+                let groups = groups.into_iter().map(|(_, group)| group).collect();
+                Ok(RuleFile { path: path.to_owned(), groups, notes })
+            }
+            false => Err(problems),
+        }
+    }
+
     /// Notes what works here and not everywhere.
     fn note(&mut self, place: Place, message: impl Into<String>) {
         self.notes.push(Problem { file: self.walk.path().to_owned(), place, message: message.into() });

@@ -28,6 +28,7 @@ pub use receipts::{AlertKey, Receipts};
 
 use crate::model::Span;
 use crate::rules::metrics::Metrics;
+use crate::rules::status::NotifierState;
 use alertmanager::Alertmanager;
 
 /// Why notifiers cannot start.
@@ -111,8 +112,13 @@ impl Notifiers {
     }
 
     /// The base URLs that are sent to.
-    pub fn urls(&self) -> &[String] {
-        &self.urls
+    pub fn urls(&self) -> Vec<String> {
+        self.urls.clone()
+    }
+
+    /// How each of them does.
+    pub fn states(&self) -> Vec<NotifierState> {
+        Vec::new()
     }
 
     /// What was delivered since it was last asked.

@@ -110,6 +110,11 @@ impl Template {
         &self.source
     }
 
+    /// Whether it may ask queries: it says `query`, or calls texts that may.
+    pub fn may_query(&self) -> bool {
+        ["query", "template"].iter().any(|word| self.source.contains(word))
+    }
+
     /// The text for one alert.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::rules::file::{self, GroupSpec, RuleKind};
 use crate::rules::group::{Group, Inheritance};
 use crate::rules::rule::Moment;
 use crate::rules::schedule::Schedule;
-use crate::rules::status::{Health, RuleState};
+use crate::rules::status::{Health, Input, RuleState};
 use crate::rules::template::{Query, TemplateSample};
 
 use super::world::{Outside, defaults};
@@ -120,7 +120,8 @@ fn a_text_that_cannot_be_expanded_does_not_stop_the_alert() {
         annotations,
     };
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let around = Surroundings { external_labels: &Labels::empty(), external_url: "", query: &Noting(asked.clone()) };
+    let (query, input) = (&Noting(asked.clone()), &Input::default());
+    let around = Surroundings { external_labels: &Labels::empty(), external_url: "", query, input };
     let sample = VectorSample { labels: Labels::from_pairs([("host", "a")]), at: AT, point: Point::Float(1.0) };
     let outcome = alerting.step(&Default::default(), &[sample], Moment { at: AT, data_at: AT }, around).unwrap();
     let texts = &outcome.alerts.values().next().unwrap().annotations;

@@ -48,7 +48,7 @@ fn deps() -> (Deps, mpsc::Receiver<Vec<String>>) {
         journal: Arc::new(Memory::default()),
         clock,
         metrics: Metrics::default(),
-        wait_for_sources: None,
+        watermark: None,
     };
     (deps, told)
 }

@@ -9,7 +9,7 @@ use crate::rules::file::{self, RuleFile};
 use crate::rules::group::{Group, Inheritance};
 use crate::rules::journal::AlertJournal;
 use crate::rules::notify::Message;
-use crate::rules::status::AlertPhase;
+use crate::rules::status::{AlertPhase, Behind, Input};
 
 use super::world::{Outside, defaults};
 
@@ -19,6 +19,8 @@ struct Stage {
     world: World,
     groups: Vec<Group>,
     files: Vec<RuleFile>,
+    /// What had been delivered at the tick.
+    input: Input,
 }
 
 impl Stage {
@@ -26,7 +28,7 @@ impl Stage {
         let outside = Outside::default();
         let files = vec![rule_file(rules)];
         let groups = Group::of_files(&files, Span::ZERO, Inheritance::default());
-        Stage { world: outside.world(), outside, groups, files }
+        Stage { world: outside.world(), outside, groups, files, input: Input::default() }
     }
 
     /// As after SIGKILL: nothing but the journal and the samples is left.
@@ -58,6 +60,14 @@ impl Stage {
             "back" => *self.outside.away.lock() = false,
             "broken" => *self.outside.journal.broken.lock() = true,
             "mended" => *self.outside.journal.broken.lock() = false,
+            "behind" => {
+                let behind = vec![Behind { cluster: "dc1".to_owned(), up_to: Timestamp::EPOCH }];
+                self.input = Input { behind, cluster_labels: ["cluster".to_owned()].into(), ..Input::default() };
+            }
+            "fresh" => {
+                self.groups = Group::of_files(&self.files, Span::ZERO, Inheritance::default().taking_over());
+            }
+            "delivered" => self.input = Input::default(),
             "late" => return false,
             other => panic!("{other} is nothing that can be done"),
         }
@@ -69,6 +79,7 @@ impl Stage {
             self.groups.iter().map(Group::status).flat_map(|group| group.rules).filter_map(|rule| rule.alerting);
         let shown =
             states.flat_map(|alerting| alerting.alerts).map(|alert| match (alert.phase, alert.keep_firing_since) {
+                _ if alert.input_stale => format!("{}!", alert.phase.as_str()),
                 (AlertPhase::Firing, Some(_)) => "kept".to_owned(),
                 (phase, _) => phase.as_str().to_owned(),
             });
@@ -172,7 +183,8 @@ fn play(text: &str) {
                 evaluates &= stage.act(act, &rules);
             }
             if evaluates {
-                stage.groups.iter_mut().for_each(|group| group.tick(*at, &stage.world));
+                let Stage { groups, input, world, .. } = &mut stage;
+                groups.iter_mut().for_each(|group| group.tick_with(*at, input.clone(), world));
             }
             for (head, wanted) in cells() {
                 let found = match head {
@@ -210,4 +222,6 @@ timelines! {
     a_failing_rule_changes_nothing: "failure"
     a_late_tick_is_left_out: "missed"
     a_rule_reads_what_the_one_before_wrote: "chain"
+    late_data_resolves_nothing: "input"
+    pending_times_are_taken_over: "takeover"
 }

@@ -89,7 +89,7 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         assert!(found.starts_with(wanted), "{found:?} begins with {wanted:?}");
     }
     check("", "- {input_series: [{series: 'up{', values: 1}]}\n", "3:19: bad series");
-    check("", "- {alert_rule_test: [{eval_time: 1m}]}\n", "3:23: an alert test needs `alertname`");
+    check("", "- {alert_rule_test: [{eval_time: 1m}]}\n", "3:22: an alert test needs `alertname`");
     check("", "- {promql_expr_tests: []}\n", "3:4: unknown key \"promql_expr_tests\" in a test");
     check("evaluation_interval: soon\n", "", "2:22: evaluation_interval: \"soon\" is no duration");
 }

@@ -121,6 +121,7 @@ impl<'a> Bench<'a> {
             external_labels: external_labels.clone(),
             external_url: test.external_url.clone().unwrap_or_else(|| settings.external_url.clone()),
             resend_delay: Span::MINUTE,
+            turns: Arc::new(tokio::sync::Semaphore::new(1)),
             metrics: Metrics::default(),
         };
         let mut groups = Group::of_files(rules, Span::ZERO, Inheritance::default());

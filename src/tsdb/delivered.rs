@@ -1,0 +1,82 @@
+//! How far each lane of each HA group has been delivered.
+//!
+//! A request comes from one replica as a rule, so a few of its series tell whose it is; one that mixes replicas is
+//! told apart by those few. Nothing here is kept on disk: after a start a replica is known once it has sent something.
+
+use std::collections::BTreeMap;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::model::{Replica, Span, Timestamp};
+use crate::store::{CADENCE_MAX, Delivery};
+
+use super::log::record::Run;
+use super::resolve::lanes::NO_GROUP;
+use super::resolve::registry::Registry;
+
+/// Series of a request that are asked whose they are.
+const ASKED_MAX: usize = 16;
+/// Each step of a lane takes this share off the cadence that it had shown before.
+const CADENCE_DECAY: i64 = 64;
+
+/// The lanes that were heard, by group and lane.
+#[derive(Default)]
+pub(super) struct Delivered(Mutex<BTreeMap<(u32, u8), Progress>>);
+
+#[derive(Clone, Copy)]
+struct Progress {
+    newest: Timestamp,
+    received_at: Timestamp,
+    cadence: Span,
+}
+
+impl Delivered {
+    /// Notes what a request brought.
+    pub(super) fn note(&self, runs: &[Run<'_>], received_at: Timestamp, registry: &RwLock<Registry>) {
+        let mut lanes: BTreeMap<(u32, u8), Timestamp> = BTreeMap::new();
+        {
+            let registry = registry.read();
+            for run in runs.iter().step_by(runs.len().div_ceil(ASKED_MAX).max(1)) {
+                let group = registry.group(run.id).unwrap_or(NO_GROUP);
+                if let (true, Some(last)) = (group != NO_GROUP, run.samples.last()) {
+                    let newest = lanes.entry((group, run.lane.0)).or_insert(last.at);
+                    *newest = last.at.max(*newest);
+                }
+            }
+        }
+        if lanes.len() == 1 {
+            let all = runs.iter().filter_map(|run| run.samples.last());
+            let latest = all.map(|sample| sample.at).max().unwrap_or(Timestamp::MIN);
+            lanes.values_mut().for_each(|newest| *newest = latest);
+        }
+        if lanes.is_empty() {
+            return;
+        }
+        let mut known = self.0.lock();
+        for (lane, newest) in lanes {
+            let progress = known.entry(lane).or_insert(Progress { newest, received_at, cadence: Span::ZERO });
+            progress.received_at = received_at;
+            if newest > progress.newest {
+                let step = (newest - progress.newest).min(CADENCE_MAX);
+                let before = progress.cadence.as_millis();
+                let decayed = Span::from_millis(before - before / CADENCE_DECAY);
+                (progress.newest, progress.cadence) = (newest, step.max(decayed));
+            }
+        }
+    }
+
+    /// All lanes by name.
+    pub(super) fn all(&self, registry: &RwLock<Registry>) -> Vec<Delivery> {
+        let known = self.0.lock().clone();
+        let registry = registry.read();
+        let groups = registry.groups.all();
+        let named = known.into_iter().filter_map(|((group, lane), progress)| {
+            let group = groups.get(group as usize)?;
+            let name = group.replicas.get(usize::from(lane))?.clone();
+            let Progress { newest, received_at, cadence } = progress;
+            let replica = Replica { cluster: group.cluster.clone(), name };
+            Some(Delivery { replica, newest, received_at, cadence })
+        });
+        named.collect()
+    }
+}
