@@ -101,6 +101,7 @@ fn decode(criterion: &mut Criterion) {
                 content_type: None,
                 content_encoding: None,
                 replica: None,
+                labels: &[],
                 received_at: Timestamp::from_millis(1_500_000_000),
             });
             assert_eq!(written.expect("a good request").appended.samples, SERIES as u64);

@@ -10,6 +10,7 @@ pub mod tsdb;
 pub mod ingest;
 pub mod promql;
 pub mod rules;
+pub mod access;
 pub mod http;
 pub mod clock;
 pub mod config;

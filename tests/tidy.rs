@@ -13,8 +13,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tsdb", &["model", "store", "ha"]),
     ("promql", &["model", "store"]),
     ("rules", &["model", "store", "promql"]),
-    ("http", &["model", "store", "ingest", "promql", "rules"]),
-    ("config", &["model"]),
+    ("access", &["model", "store"]),
+    ("http", &["model", "store", "access", "ingest", "promql", "rules"]),
+    ("config", &["model", "ingest"]),
     ("clock", &["model"]),
     ("telemetry", &["model", "clock", "config"]),
 ];

@@ -14,6 +14,7 @@ mod reload;
 mod seams;
 mod settings;
 mod signals;
+mod web;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{self, Access, Tokens, system_chance};
 use crate::cli::Serve;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -43,7 +45,7 @@ use maintenance::Maintenance;
 use query_log::QueryLog;
 use reload::Reload;
 pub(crate) use seams::day_text;
-use seams::{AdminSeam, StorageSeam};
+use seams::{AdminSeam, RelabelSeam, StorageSeam};
 pub(crate) use settings::rule_defaults;
 
 /// Threads of the runtime: half of them may be waiting for the disk (`http::gate`).
@@ -85,12 +87,19 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
     // The port opens before recovery, so that health checks see how far it is.
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     tracing::info!(address = %config.listen, version = env!("CARGO_PKG_VERSION"), "weir listens");
+    let chance = system_chance();
+    let mut pepper = [0; 32];
+    chance(&mut pepper);
+    let web = web::read(config, pepper).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    // Connections are under TLS from the first on; who may ask is settled once there is somebody to ask.
+    let tls = http::Tls::new(web.acceptance().into());
     let stop = CancellationToken::new();
     let whole = Arc::new(OnceLock::new());
     let listening = tokio::spawn(http::listen(
         listener,
         http::until_ready(Arc::clone(&readiness), Arc::clone(&whole)),
         http::ListenSettings::default(),
+        Arc::clone(&tls),
         http_metrics.clone(),
         stop.clone().cancelled_owned(),
     ));
@@ -113,16 +122,25 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
         let write_line: WriteLine = Box::new(move |line| log.write_line(line));
         write_line
     })));
-    let ingest = Ingest::new(settings::ingest(config), Arc::clone(&tsdb) as _, ingest_metrics);
+    let ingest = Arc::new(Ingest::new(settings::ingest(config)?, Arc::clone(&tsdb) as _, ingest_metrics));
+    let tokens = Tokens::open(Arc::clone(&tsdb) as _, chance).context("read tokens")?;
+    let access = Arc::new(Access::new(tokens, access::Settings::default()));
+    let doors = web::Web::new(Arc::clone(&access), tls, pepper);
+    doors.take_over(web);
     let rules = start_rules(config, features, &engine, &tsdb, &register, clock, rules_metrics)?;
-    let reload = Arc::new(Reload::new(config, flags, Arc::clone(&rules), query_log, app_metrics, clock.clone()));
+    let reload = Arc::new(Reload::new(config, flags, Arc::clone(&rules), query_log, doors, app_metrics, clock.clone()));
 
     let services = http::Services {
         source: Arc::clone(&tsdb) as _,
+        access,
         queries: engine,
         register,
         features,
-        writer: Arc::new(ingest),
+        relabeling: Arc::new(RelabelSeam {
+            ingest: Arc::clone(&ingest),
+            configured: config.write.relabel_configs.clone(),
+        }),
+        writer: ingest,
         rules: Arc::clone(&rules) as _,
         storage: Arc::new(StorageSeam { tsdb: Arc::clone(&tsdb), retention: config.retention }),
         admin: config.http.admin.then(|| Arc::new(AdminSeam { tsdb: Arc::clone(&tsdb), clock: clock.clone() }) as _),

@@ -10,6 +10,7 @@ use crate::rules::{Rules, RulesError};
 
 use super::metrics::Metrics;
 use super::query_log::QueryLog;
+use super::web::Web;
 
 /// Knows how to reload, and how the last time went.
 pub(super) struct Reload {
@@ -18,6 +19,7 @@ pub(super) struct Reload {
     flags: Serve,
     rules: Arc<Rules>,
     query_log: Option<Arc<QueryLog>>,
+    web: Web,
     metrics: Metrics,
     clock: Clock,
     status: Mutex<ConfigStatus>,
@@ -29,6 +31,7 @@ impl Reload {
         flags: &Serve,
         rules: Arc<Rules>,
         query_log: Option<Arc<QueryLog>>,
+        web: Web,
         metrics: Metrics,
         clock: Clock,
     ) -> Self {
@@ -38,6 +41,7 @@ impl Reload {
             flags: flags.clone(),
             rules,
             query_log,
+            web,
             metrics,
             clock,
             status: Mutex::new(status),
@@ -70,6 +74,7 @@ impl Reload {
 
     fn attempt(&self) -> Result<String, String> {
         let config = cli::settle(&self.flags).map_err(|problems| lines(&problems))?;
+        let web = self.web.read(&config).map_err(|problem| problem.to_string())?;
         self.rules.reload(Some(&config.rules.files)).map_err(|error| match error {
             RulesError::Files(problems) => lines(&problems),
             other => other.to_string(),
@@ -77,6 +82,7 @@ impl Reload {
         if let Some(log) = &self.query_log {
             log.reopen().map_err(|error| format!("{error:#}"))?;
         }
+        self.web.take_over(web);
         for setting in waiting(&self.started_with, &config) {
             tracing::warn!(setting, "the configuration has changed where only a restart takes it over");
         }
@@ -100,9 +106,11 @@ fn lines(problems: &[impl std::fmt::Display]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Settings that differ and that a reload does not take over: all but the names of rule files.
+/// Settings that differ and that a reload does not take over: all but the names of rule files and who may ask.
 fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
     let rules_differ = old.rules != config::Rules { files: old.rules.files.clone(), ..new.rules.clone() };
+    let http =
+        config::Http { web_config: old.http.web_config.clone(), anonymous: old.http.anonymous, ..new.http.clone() };
     let differing = [
         ("listen", old.listen != new.listen),
         ("data", old.data != new.data),
@@ -115,7 +123,7 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("query", old.query != new.query),
         ("rules", rules_differ),
         ("notifiers", old.notifiers != new.notifiers),
-        ("http", old.http != new.http),
+        ("http", old.http != http),
     ];
     differing.into_iter().filter(|(_, differs)| *differs).map(|(setting, _)| setting).collect()
 }

@@ -4,8 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::config;
 use crate::config::units::Length;
 use crate::http;
+use crate::ingest::Ingest;
+use crate::ingest::relabel::{RelabelConfig, Rewritten};
 use crate::model::{Matcher, TimeRange};
 use crate::store::{DeleteSeries, SampleSource, StoreError};
 use crate::tsdb::catalogue::KeyValue;
@@ -81,5 +84,24 @@ impl http::Admin for AdminSeam {
     fn snapshot(&self, skip_head: bool) -> Result<String, StoreError> {
         let make = |directory: &Path| Ok(Box::new(Rocks::open(directory)?) as Box<dyn KeyValue>);
         self.tsdb.snapshot(self.clock.now(), skip_head, &make)
+    }
+}
+
+/// Relabeling, for its debugger: YAML is the configuration's, the rest is ingest's.
+pub(super) struct RelabelSeam {
+    pub(super) ingest: Arc<Ingest>,
+    pub(super) configured: Vec<RelabelConfig>,
+}
+
+impl http::Relabeling for RelabelSeam {
+    fn rules(&self, yaml: Option<&str>) -> Result<Vec<RelabelConfig>, String> {
+        match yaml {
+            None => Ok(self.configured.clone()),
+            Some(text) => config::relabel_rules(text).map_err(|problem| problem.to_string()),
+        }
+    }
+
+    fn rewrite(&self, rules: &[RelabelConfig], labels: &[(String, String)]) -> Result<Rewritten, String> {
+        self.ingest.rewrite(rules, labels)
     }
 }

@@ -28,8 +28,9 @@ pub(super) fn engine(config: &Config, features: Features) -> promql::Settings {
     }
 }
 
-pub(super) fn ingest(config: &Config) -> ingest::Settings {
-    ingest::Settings {
+pub(super) fn ingest(config: &Config) -> anyhow::Result<ingest::Settings> {
+    let rules = config.write.relabel_configs.iter().map(|rule| rule.compile());
+    Ok(ingest::Settings {
         body_bytes_max: config.write.body_max.0,
         decoded_bytes_max: config.write.decoded_max.0,
         labels_max: config.write.labels_max,
@@ -37,8 +38,9 @@ pub(super) fn ingest(config: &Config) -> ingest::Settings {
         label_value_bytes_max: config.write.label_value_max.0,
         replica_labels: config.ha.replica_labels.clone(),
         cluster_labels: config.ha.cluster_labels.clone(),
+        relabel: rules.collect::<Result<_, _>>()?,
         ..ingest::Settings::default()
-    }
+    })
 }
 
 pub(super) fn tsdb(config: &Config, hash_seed: u64, without_log: bool) -> tsdb::Settings {

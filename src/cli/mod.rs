@@ -116,6 +116,10 @@ pub struct Serve {
     #[arg(long, value_name = "URL")]
     pub notifier: Vec<String>,
 
+    /// Prometheus' web.yml: TLS, client certificates, users with passwords
+    #[arg(long, value_name = "FILE", env = "WEIR_WEB_CONFIG", alias = "web.config.file")]
+    pub web_config: Option<PathBuf>,
+
     /// Whether log lines are key=value pairs or JSON [default: logfmt]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
@@ -179,6 +183,7 @@ pub fn settle(flags: &Serve) -> Result<Config, Vec<config::Problem>> {
     config.data = flags.data.clone().unwrap_or(config.data);
     config.retention = flags.retention.unwrap_or(config.retention);
     config.retention_size = flags.retention_size.unwrap_or(config.retention_size);
+    config.http.web_config = flags.web_config.clone().unwrap_or(config.http.web_config);
     config.log.format = flags.log_format.unwrap_or(config.log.format);
     config.rules.files.extend(flags.rules.iter().cloned());
     config.notifiers.extend(flags.notifier.iter().cloned());

@@ -7,6 +7,7 @@
 //! Read next: [`units`] for how sizes and times are written, then the structs below from top to bottom.
 
 pub mod units;
+pub mod web;
 mod read;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use read::{Problem, place_of, read, read_text};
+use crate::ingest::relabel::RelabelConfig;
+
+pub use read::{Problem, place_of, read, read_text, relabel_rules};
 use units::{Bytes, Length};
 
 /// Everything that can be set.
@@ -96,6 +99,8 @@ pub struct Write {
     pub label_value_max: Bytes,
     /// How far a sample may lie ahead of this machine's clock.
     pub ahead_max: Length,
+    /// Rules that rewrite or drop series at the way in, as in prometheus.yml.
+    pub relabel_configs: Vec<RelabelConfig>,
 }
 
 /// How samples are kept.
@@ -224,13 +229,17 @@ impl<'de> Deserialize<'de> for Wait {
 }
 
 /// The HTTP server beside the API.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// The URL under which people reach Weir; links in alerts begin with it. Empty: made of the listen address.
     pub external_url: String,
     /// Whether `/api/v1/admin/...` answers.
     pub admin: bool,
+    /// Prometheus' web.yml: TLS, client certificates, users with passwords; empty: none.
+    pub web_config: PathBuf,
+    /// Whether requests without credentials are answered. Where web.yml has users, they never are.
+    pub anonymous: bool,
 }
 
 impl Default for Config {
@@ -249,6 +258,12 @@ impl Default for Config {
             notifiers: Vec::new(),
             http: Http::default(),
         }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http { external_url: String::new(), admin: false, web_config: PathBuf::new(), anonymous: true }
     }
 }
 
@@ -276,6 +291,7 @@ impl Default for Write {
             label_name_max: Bytes(1024),
             label_value_max: Bytes(4096),
             ahead_max: Length::minutes(10),
+            relabel_configs: Vec::new(),
         }
     }
 }
@@ -367,6 +383,11 @@ impl Config {
             "ha.replica_labels",
             "a label cannot name both the replica and the group (ha.replica_labels, ha.cluster_labels)",
         );
+        for (index, rule) in self.write.relabel_configs.iter().enumerate() {
+            if let Err(error) = rule.compile() {
+                need(false, "write.relabel_configs", &format!("rule {}: {error}", index + 1));
+            }
+        }
         for url in &self.notifiers {
             need(
                 url.starts_with("http://") || url.starts_with("https://"),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::ingest::relabel::RelabelConfig;
+
 use super::Config;
 
 /// Most problems of one file that are named.
@@ -33,6 +35,17 @@ pub fn read(path: &Path) -> Result<Config, Vec<Problem>> {
         Ok(text) => read_text(&place, &text),
         Err(error) => Err(vec![Problem { place, what: format!("read configuration: {error}") }]),
     }
+}
+
+/// A list of relabeling rules on its own, as in prometheus.yml.
+///
+/// # Errors
+/// What is wrong, with line and column.
+pub fn relabel_rules(text: &str) -> Result<Vec<RelabelConfig>, Problem> {
+    if text.lines().all(is_blank) {
+        return Ok(Vec::new());
+    }
+    serde_saphyr::from_str(text).map_err(|error| problem("relabel_configs", &error))
 }
 
 /// Reads and checks a configuration; `place` names it in problems.
@@ -107,7 +120,7 @@ fn without_entry(text: &str, line: usize) -> Option<String> {
     (shorter != text.trim_end_matches('\n')).then_some(shorter)
 }
 
-fn is_blank(line: &str) -> bool {
+pub(super) fn is_blank(line: &str) -> bool {
     line.trim().is_empty() || line.trim_start().starts_with('#')
 }
 
@@ -115,7 +128,7 @@ fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
-fn problem(place: &str, error: &serde_saphyr::Error) -> Problem {
+pub(super) fn problem(place: &str, error: &serde_saphyr::Error) -> Problem {
     let place = match error.location() {
         Some(at) => format!("{place}:{}:{}", at.line(), at.column()),
         None => place.to_owned(),

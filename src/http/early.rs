@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use super::error::{ApiError, ErrorKind};
 use super::readiness::Readiness;
-use super::{access, ops, prefix};
+use super::{access_log, ops, prefix};
 
 /// A router that hands requests to `whole` as soon as it is set, and says "not ready" until then.
 pub fn until_ready(readiness: Arc<Readiness>, whole: Arc<OnceLock<Router>>) -> Router {
@@ -35,7 +35,7 @@ async fn answer(readiness: &Readiness, request: Request) -> Response {
     }
     let obstacle = readiness.obstacle().unwrap_or_else(|| "starting".to_owned());
     let error = ApiError::new(ErrorKind::Unavailable, format!("Weir is not ready: {obstacle}"));
-    match access::is_api(path) {
+    match access_log::is_api(path) {
         true => error.envelope(),
         false => error.text(),
     }

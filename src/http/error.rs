@@ -40,6 +40,15 @@ pub enum ErrorKind {
     TooSlow,
     /// What is asked for is switched off.
     Forbidden,
+    /// Nobody knows who asks.
+    Unauthorized,
+    /// It is known who asks, and they may not.
+    Denied,
+    /// They may, but not so often.
+    TooOften {
+        /// When to come back.
+        seconds: u32,
+    },
 }
 
 impl ErrorKind {
@@ -59,6 +68,9 @@ impl ErrorKind {
             ErrorKind::Unsupported => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_data"),
             ErrorKind::TooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             ErrorKind::Forbidden => (StatusCode::FORBIDDEN, "unavailable"),
+            ErrorKind::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            ErrorKind::Denied => (StatusCode::FORBIDDEN, "forbidden"),
+            ErrorKind::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
         }
     }
 }
@@ -129,9 +141,12 @@ impl ApiError {
     }
 
     fn say_when_to_retry(&self, answer: &mut Response) {
-        if self.kind == ErrorKind::Unavailable {
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
-        }
+        let seconds = match self.kind {
+            ErrorKind::Unavailable => RETRY_AFTER_SECONDS,
+            ErrorKind::TooOften { seconds } => seconds,
+            _ => return,
+        };
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use crate::access::Caller;
 use crate::model::labels::{Quoted, is_plain_label_name, is_plain_metric_name};
 use crate::model::{Column, Labels, METRIC_NAME, Matcher, Sample, Span, TimeRange, number, sample};
 use crate::store::{SampleSource, StoreError};
@@ -22,12 +23,16 @@ use super::{Http, series};
 const LOOKBACK: Span = Span::from_secs(5 * 60);
 
 /// `/federate`
-pub(super) async fn federate(State(http): State<Arc<Http>>, params: Params) -> Result<Response, Response> {
+pub(super) async fn federate(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, Response> {
     let sets = series::matcher_sets(&params).map_err(|why| ApiError::bad_data(why).text())?;
     let now = http.now();
     // The left end is open, as that of an instant selector is.
     let range = TimeRange::new(now - LOOKBACK + Span::from_millis(1), now).expect("the lookback is positive");
-    let source = Arc::clone(&http.services.source);
+    let source = http.source(&caller);
     let work = move || newest(source.as_ref(), &sets, range);
     let found = http.lookups.run(work).await.map_err(|error| error.text())?;
     let found = found.map_err(|error| ApiError::from(error).text())?;

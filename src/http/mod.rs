@@ -5,7 +5,8 @@
 //! goes away. Large answers are written while they are read. What a request may ask is handed in as [`Services`]; the
 //! time of day too.
 //!
-//! Invariants: only [`error`] knows status codes; everything under `/api/v1/` answers JSON, errors included (remote
+//! Invariants: handlers read the store through [`Http::source`] only, so that no parameter shows a caller more than they
+//! may see; only [`error`] knows status codes; everything under `/api/v1/` answers JSON, errors included (remote
 //! write's senders read plain text); anything else that is unknown is a plain-text 404.
 //!
 //! Read next: the table in [`router`], then [`params`], [`query`], [`json`].
@@ -16,12 +17,16 @@ pub mod error;
 pub mod params;
 pub mod json;
 pub mod serve;
+pub mod tls;
 pub mod metrics;
 pub mod gate;
 mod early;
 mod body;
-mod access;
+mod access_log;
+mod caller;
 mod asker;
+mod relabel;
+mod tokens;
 mod prefix;
 mod query;
 mod running;
@@ -41,24 +46,31 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Router, handler::Handler};
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
+use crate::access::{Caller, Right};
 use crate::model::Timestamp;
+use crate::store::SampleSource;
 
 pub use early::until_ready;
 pub use metrics::Metrics;
 pub use readiness::{Phase, Readiness};
 pub use serve::{ListenSettings, listen};
-pub use services::{Admin, BuildInfo, ConfigStatus, Queries, Services, Settings, StorageStatus, Writer};
+pub use services::{Admin, BuildInfo, ConfigStatus, Queries, Relabeling, Services, Settings, StorageStatus, Writer};
 pub use status::PROMETHEUS_VERSION;
 pub use storage::{Cardinality, CardinalityWish, PartsReport, StorageReport};
+pub use tls::{Tls, TlsAcceptance, TlsSettings};
 
+use caller::guarded;
 use gate::Gate;
 use json::Json;
+
+/// Each takes one CPU for a tenth of a second.
+const PASSWORD_CHECKS_MAX: usize = 2;
 
 /// What all handlers share.
 pub struct Http {
@@ -70,12 +82,19 @@ pub struct Http {
     lookups: Gate,
     writes: Gate,
     write_room: write::Room,
-    request_ids: access::RequestIds,
+    /// Passwords that are checked at once.
+    password_checks: tokio::sync::Semaphore,
+    request_ids: access_log::RequestIds,
 }
 
 impl Http {
     fn now(&self) -> Timestamp {
         (self.services.clock)()
+    }
+
+    /// The store as this caller sees it: the one way of handlers to what is kept.
+    fn source(&self, caller: &Caller) -> Arc<dyn SampleSource> {
+        caller.sees(&self.services.source)
     }
 }
 
@@ -87,13 +106,40 @@ pub fn router(services: Services, settings: Settings) -> Router {
         lookups: Gate::new("lookups", settings.queries_running_max, settings.queries_waiting_max),
         writes: Gate::new("writes", settings.writes_running_max, settings.writes_waiting_max),
         write_room: write::Room::new(settings.write_bytes_in_flight_max),
-        request_ids: access::RequestIds::new(services.started_at.as_millis()),
+        password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS_MAX),
+        request_ids: access_log::RequestIds::new(services.started_at.as_millis()),
         services,
         settings,
     });
     let routes = Router::new()
-        .route("/api/v1/write", post(write::write))
-        .route("/api/v1/push", post(write::write))
+        .merge(guarded(&http, reading(), Right::Read))
+        .merge(guarded(&http, writing(), Right::Write))
+        .merge(guarded(&http, telling(), Right::Status))
+        .merge(guarded(&http, changing(), Right::Admin))
+        .merge(caller::for_browsers(&http, pages()))
+        .route("/api/v1/whoami", ask(tokens::whoami))
+        .route("/-/healthy", get(ops::healthy))
+        .route("/-/ready", get(ops::ready))
+        .fallback(access_log::not_found)
+        .method_not_allowed_fallback(access_log::method_not_allowed);
+
+    // From the inside out: what stands last sees a request first.
+    let routes = routes
+        .layer(from_fn_with_state(Arc::clone(&http), access_log::readiness))
+        .layer(from_fn_with_state(Arc::clone(&http), caller::admit))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+            access_log::after_panic(&metrics, panic.as_ref())
+        }))
+        .layer(from_fn_with_state(Arc::clone(&http), access_log::log))
+        .with_state(http);
+    // Prefixes must go before a route is looked for, which no layer of the router itself can do.
+    Router::new().fallback_service(tower::Layer::layer(&MapRequestLayer::new(prefix::strip), routes))
+}
+
+/// What shows samples, or what is made of them.
+fn reading() -> Router<Arc<Http>> {
+    Router::new()
         .route("/api/v1/query", ask(query::instant))
         .route("/api/v1/query_range", ask(query::range))
         .route("/api/v1/query_exemplars", ask(query::exemplars))
@@ -105,48 +151,54 @@ pub fn router(services: Services, settings: Settings) -> Router {
         .route("/api/v1/metadata", ask(series::metadata))
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/alerts", get(rules::alerts))
+        .route("/api/v1/features", get(status::features))
+        // Grafana asks for it before it asks for anything else.
+        .route("/api/v1/status/buildinfo", get(status::build_info))
+        .route("/federate", get(federate::federate))
+}
+
+/// What takes samples in.
+fn writing() -> Router<Arc<Http>> {
+    Router::new().route("/api/v1/write", post(write::write)).route("/api/v1/push", post(write::write))
+}
+
+/// What Weir says of itself.
+fn telling() -> Router<Arc<Http>> {
+    Router::new()
         .route("/api/v1/alertmanagers", get(rules::alertmanagers))
         .route("/api/v1/targets", get(status::targets))
         .route("/api/v1/targets/metadata", ask(status::empty_list))
         .route("/api/v1/scrape_pools", get(status::scrape_pools))
         .route("/api/v1/notifications", get(status::empty_list))
-        .route("/api/v1/features", get(status::features))
-        .route("/api/v1/status/buildinfo", get(status::build_info))
         .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
         .route("/api/v1/status/flags", get(status::flags))
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/tsdb", get(storage::cardinality))
         .route("/api/v1/status/storage", get(storage::report))
         .route("/api/v1/status/active_queries", ask(running::active))
-        .route("/api/v1/status/active_queries/cancel", change(running::cancel))
         .route("/api/v1/status/top_queries", ask(running::top))
         .route("/api/v1/status/walreplay", get(status::replay))
+        .route("/api/v1/relabel_steps", ask(relabel::steps))
+        .route("/metrics", get(ops::metrics))
+        .route("/version", get(ops::version))
+}
+
+/// What changes what is kept, or how it is served.
+fn changing() -> Router<Arc<Http>> {
+    Router::new()
+        .route("/api/v1/status/active_queries/cancel", change(running::cancel))
         .route("/api/v1/admin/tsdb/delete_series", change(admin::delete_series))
         .route("/api/v1/admin/tsdb/clean_tombstones", change(admin::clean_tombstones))
         .route("/api/v1/admin/tsdb/snapshot", change(admin::snapshot))
-        .route("/federate", get(federate::federate))
-        .route("/metrics", get(ops::metrics))
-        .route("/version", get(ops::version))
-        .route("/-/healthy", get(ops::healthy))
-        .route("/-/ready", get(ops::ready))
+        .route("/api/v1/admin/tokens", get(tokens::list).post(tokens::create))
+        .route("/api/v1/admin/tokens/{id}", delete(tokens::revoke))
+        .route("/api/v1/admin/tokens/{id}/revoke", change(tokens::revoke))
         .route("/-/reload", change(ops::reload))
-        .route("/", get(ops::to_page))
-        .route("/graph", get(ops::to_page))
-        .route("/ui/", get(ops::page))
-        .fallback(access::not_found)
-        .method_not_allowed_fallback(access::method_not_allowed);
+}
 
-    // From the inside out: what stands last sees a request first.
-    let routes = routes
-        .layer(from_fn_with_state(Arc::clone(&http), access::readiness))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
-        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
-            access::after_panic(&metrics, panic.as_ref())
-        }))
-        .layer(from_fn_with_state(Arc::clone(&http), access::log))
-        .with_state(http);
-    // Prefixes must go before a route is looked for, which no layer of the router itself can do.
-    Router::new().fallback_service(tower::Layer::layer(&MapRequestLayer::new(prefix::strip), routes))
+/// What people open.
+fn pages() -> Router<Arc<Http>> {
+    Router::new().route("/", get(ops::to_page)).route("/graph", get(ops::to_page)).route("/ui/", get(ops::page))
 }
 
 /// A question: GET or POST.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::access::Caller;
 use crate::model::{Matcher, Span, StepGrid, TimeRange, Timestamp};
 use crate::promql::parse::parse;
 use crate::promql::register::Question;
@@ -27,6 +28,7 @@ pub(super) const TRUNCATED: &str = "results truncated due to limit";
 pub(super) async fn instant(
     State(http): State<Arc<Http>>,
     AskedBy(asker): AskedBy,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let limit = params.limit()?;
@@ -34,9 +36,10 @@ pub(super) async fn instant(
     let at = params.time_or("time", now)?;
     let asked = Asked::read(&http, &params)?;
     let question = Question { text: params.first("query").into(), grid: StepGrid::instant(at), asker };
+    let source = http.source(&caller);
     let (answer, stats, place) = asked
         .run(&http, question, move |http, text, options| {
-            http.services.queries.instant(http.services.source.as_ref(), text, at, options)
+            http.services.queries.instant(source.as_ref(), text, at, options)
         })
         .await?;
     let fetched = Some(stats.counts.series_fetched);
@@ -47,6 +50,7 @@ pub(super) async fn instant(
 pub(super) async fn range(
     State(http): State<Arc<Http>>,
     AskedBy(asker): AskedBy,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let limit = params.limit()?;
@@ -68,9 +72,10 @@ pub(super) async fn range(
     }
     let asked = Asked::read(&http, &params)?;
     let question = Question { text: params.first("query").into(), grid, asker };
+    let source = http.source(&caller);
     let (answer, stats, place) = asked
         .run(&http, question, move |http, text, options| {
-            http.services.queries.range(http.services.source.as_ref(), text, grid, options)
+            http.services.queries.range(source.as_ref(), text, grid, options)
         })
         .await?;
     let fetched = None;
@@ -212,7 +217,11 @@ fn with_thousands(number: usize) -> String {
 }
 
 /// `/api/v1/query_exemplars`
-pub(super) async fn exemplars(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn exemplars(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
     let start = params.time_or("start", Timestamp::MIN)?;
     let end = params.time_or("end", Timestamp::MAX)?;
     let range = TimeRange::new(start, end)
@@ -224,7 +233,7 @@ pub(super) async fn exemplars(State(http): State<Arc<Http>>, params: Params) -> 
     let found = match selectors.is_empty() {
         true => Vec::new(),
         false => {
-            let source = Arc::clone(&http.services.source);
+            let source = http.source(&caller);
             http.lookups.run(move || source.exemplars(&selectors, range)).await??
         }
     };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::model::{Matcher, Timestamp, number};
+use crate::access::Caller;
+use crate::model::{Labels, Matcher, Timestamp, number};
 use crate::rules::status::{AlertPhase, AlertStatus, AlertingState, GroupStatus, Health, RuleState};
 
 use super::error::ApiError;
@@ -15,10 +16,10 @@ use super::params::{NEVER, Params, rfc3339};
 use super::{Http, answer, series};
 
 /// `/api/v1/rules`
-pub(super) async fn rules(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn rules(State(http): State<Arc<Http>>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let wanted = Wanted::read(&params)?;
     let page = Page::read(&params)?;
-    let mut groups = http.services.rules.groups();
+    let mut groups = seen(&http, &caller);
     for group in &mut groups {
         group.rules.retain(|rule| wanted.rule(rule));
     }
@@ -32,6 +33,35 @@ pub(super) async fn rules(State(http): State<Arc<Http>>, params: Params) -> Resu
         }
         json.raw("}");
     }))
+}
+
+/// The groups as this caller sees them. Who sees a part of the store sees the alerts that lie in it, and the rules whose
+/// own labels do; of a rule that is shown for its alerts alone, neither expression nor annotations as written, since
+/// they may speak of others.
+fn seen(http: &Http, caller: &Caller) -> Vec<GroupStatus> {
+    let mut groups = http.services.rules.groups();
+    if caller.view.is_none() {
+        return groups;
+    }
+    for group in &mut groups {
+        group.rules.retain_mut(|rule| {
+            let is_own = caller.sees_labels(&rule.labels);
+            let mut has_alerts = false;
+            if let Some(alerting) = &mut rule.alerting {
+                alerting.alerts.retain(|alert| caller.sees_labels(&alert.labels));
+                has_alerts = !alerting.alerts.is_empty();
+                if !is_own {
+                    alerting.annotations = Labels::empty();
+                }
+            }
+            if !is_own {
+                (rule.query, rule.labels, rule.last_error) = (String::new(), Labels::empty(), String::new());
+            }
+            is_own || has_alerts
+        });
+    }
+    groups.retain(|group| !group.rules.is_empty());
+    groups
 }
 
 /// Which groups and rules are asked for; an empty list asks for all.
@@ -207,8 +237,8 @@ fn when(at: Option<Timestamp>) -> String {
 }
 
 /// `/api/v1/alerts`
-pub(super) async fn alerts(State(http): State<Arc<Http>>) -> Response {
-    let groups = http.services.rules.groups();
+pub(super) async fn alerts(State(http): State<Arc<Http>>, caller: Caller) -> Response {
+    let groups = seen(&http, &caller);
     let alerts = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.alerting.as_ref());
     answer(|json| {
         json.raw("{\"alerts\":").array(alerts.flat_map(|alerting| &alerting.alerts), write_alert).raw("}");

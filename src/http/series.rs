@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::Response;
 
+use crate::access::Caller;
 use crate::model::{Matcher, TimeRange};
 use crate::promql::Interrupt;
 use crate::promql::parse::parse_selector;
@@ -17,26 +18,36 @@ use super::query::{TRUNCATED, timeout};
 use super::{Http, answer};
 
 /// `/api/v1/series`
-pub(super) async fn series(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn series(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = params.limit()?;
     let range = params.range()?;
     let sets = matcher_sets(&params).map_err(|why| ApiError::parameter("match[]", why))?;
-    let found = union(&http, &params, sets, range, |source, matchers, range| source.series(matchers, range)).await?;
+    let found =
+        union(&http, &caller, &params, sets, range, |source, matchers, range| source.series(matchers, range)).await?;
     Ok(list(found, limit, |json, labels| {
         json.labels(labels);
     }))
 }
 
 /// `/api/v1/labels`
-pub(super) async fn label_names(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn label_names(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let range = params.range()?;
     let sets = matcher_sets(&params).map_err(ApiError::bad_data)?;
     let found =
-        union(&http, &params, sets, range, |source, matchers, range| source.label_names(matchers, range)).await?;
+        union(&http, &caller, &params, sets, range, |source, matchers, range| source.label_names(matchers, range))
+            .await?;
     Ok(list(found, limit, |json, name| {
         json.string(name);
     }))
@@ -46,6 +57,7 @@ pub(super) async fn label_names(State(http): State<Arc<Http>>, params: Params) -
 pub(super) async fn label_values(
     State(http): State<Arc<Http>>,
     Path(name): Path<String>,
+    caller: Caller,
     params: Params,
 ) -> Result<Response, ApiError> {
     let name = unescape_name(&name);
@@ -54,7 +66,7 @@ pub(super) async fn label_values(
     let sets = matcher_sets(&params).map_err(ApiError::bad_data)?;
     let values =
         move |source: &dyn SampleSource, matchers: &[Matcher], range| source.label_values(&name, matchers, range);
-    let found = union(&http, &params, sets, range, values).await?;
+    let found = union(&http, &caller, &params, sets, range, values).await?;
     Ok(list(found, limit, |json, value| {
         json.string(value);
     }))
@@ -74,13 +86,14 @@ pub(super) fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, String>
 /// query; who leaves is not looked up for any more once the set at hand is done.
 async fn union<T: Ord + Send + 'static>(
     http: &Http,
+    caller: &Caller,
     params: &Params,
     sets: Vec<Vec<Matcher>>,
     range: Option<TimeRange>,
     look_up: impl Fn(&dyn SampleSource, &[Matcher], TimeRange) -> Result<Vec<T>, StoreError> + Send + 'static,
 ) -> Result<Vec<T>, ApiError> {
     let Some(range) = range else { return Ok(Vec::new()) };
-    let source = Arc::clone(&http.services.source);
+    let source = http.source(caller);
     let interrupt = Interrupt::default();
     let watched = interrupt.clone();
     let work = move || {
@@ -138,7 +151,11 @@ fn unescape_name(escaped: &str) -> String {
 }
 
 /// `/api/v1/metadata`
-pub(super) async fn metadata(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn metadata(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
     let bound = |name: &str| match params.number(name) {
         // Negative is "all", as in Prometheus; 0 is none.
         Ok(number) => Ok(number.and_then(|number| usize::try_from(number).ok())),
@@ -147,7 +164,7 @@ pub(super) async fn metadata(State(http): State<Arc<Http>>, params: Params) -> R
     let limit = bound("limit")?.unwrap_or(usize::MAX);
     let limit_per_metric = bound("limit_per_metric")?.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     let metric = params.first("metric").to_owned();
-    let source = Arc::clone(&http.services.source);
+    let source = http.source(&caller);
     let work = move || source.metadata((!metric.is_empty()).then_some(metric.as_str()));
     let found = http.lookups.run(work).await??;
     Ok(answer(|json| {

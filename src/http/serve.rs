@@ -4,6 +4,8 @@
 //! wait long, since senders keep connections for their next batch. The count of connections is bounded: past it, new
 //! ones wait in the kernel's queue. A client that stops reading its answer is dropped after a while.
 //!
+//! TLS, where it is switched on, is shaken hands over here too, within the time that a request's head may take.
+//!
 //! Timers here measure how long a socket waits; what time it is remains the clock's business.
 
 use std::future::Future;
@@ -16,16 +18,18 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
 use tower::util::MapRequest;
 
 use super::asker::Peer;
 use super::metrics::Metrics;
+use super::tls::{Tls, TlsAcceptance};
 
 /// Bounds of the listener.
 #[derive(Clone, Debug)]
@@ -71,6 +75,7 @@ pub async fn listen(
     listener: TcpListener,
     router: Router,
     settings: ListenSettings,
+    tls: Tls,
     metrics: Metrics,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -97,6 +102,62 @@ pub async fn listen(
         };
         // Answers are written in pages; waiting to fill a packet would only delay the last one.
         let _ = stream.set_nodelay(true);
+        metrics.connections.inc();
+        let open = Open(metrics.connections.clone());
+        let door = Door { settings: settings.clone(), router: router.clone(), peer, watcher: graceful.watcher() };
+        let acceptance = tls.load_full();
+        tokio::spawn(async move {
+            let _place = (place, open);
+            match acceptance {
+                None => door.serve(stream).await,
+                Some(acceptance) => door.serve_tls(stream, &acceptance).await,
+            }
+        });
+    }
+    drop(listener);
+    let under_way = graceful.count();
+    if tokio::time::timeout(settings.drain_timeout, graceful.shutdown()).await.is_err() {
+        tracing::warn!(connections = under_way, "connections were cut: requests did not end within the drain timeout");
+    }
+    Ok(())
+}
+
+/// Counts a connection as open until it is dropped.
+struct Open(prometheus_client::metrics::gauge::Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// One connection on its way in.
+struct Door {
+    settings: ListenSettings,
+    router: Router,
+    peer: Peer,
+    watcher: Watcher,
+}
+
+impl Door {
+    /// Shakes hands within the time that a request's head may take, and serves what comes.
+    async fn serve_tls(self, stream: TcpStream, acceptance: &TlsAcceptance) {
+        let shaking = TlsAcceptor::from(Arc::clone(&acceptance.config)).accept(stream);
+        match tokio::time::timeout(self.settings.head_timeout, shaking).await {
+            Ok(Ok(stream)) => {
+                let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                match acceptance.lets_in(certificate) {
+                    true => self.serve(stream).await,
+                    false => tracing::debug!(peer = %self.peer.0, "client certificate has none of the names allowed"),
+                }
+            }
+            Ok(Err(error)) => tracing::debug!(peer = %self.peer.0, %error, "TLS handshake"),
+            Err(_) => tracing::debug!(peer = %self.peer.0, "TLS handshake took too long"),
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Door { settings, router, peer, watcher } = self;
         let pace = Arc::new(Pace::new(&settings));
         let greeting = Some(Box::pin(tokio::time::sleep(settings.head_timeout)));
         let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace), received: 0, greeting, stalled: None });
@@ -118,25 +179,12 @@ pub async fn listen(
             request.extensions_mut().insert(peer);
             request
         };
-        let service = TowerToHyperService::new(MapRequest::new(router.clone(), from_peer));
+        let service = TowerToHyperService::new(MapRequest::new(router, from_peer));
         let connection = builder.serve_connection(io, service).into_owned();
-        let connection = graceful.watch(connection);
-        metrics.connections.inc();
-        let open = metrics.connections.clone();
-        tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "connection ended");
-            }
-            open.dec();
-        });
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(error, "connection ended");
+        }
     }
-    drop(listener);
-    let under_way = graceful.count();
-    if tokio::time::timeout(settings.drain_timeout, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = under_way, "connections were cut: requests did not end within the drain timeout");
-    }
-    Ok(())
 }
 
 /// After this many bytes it is clear whether a client speaks HTTP/2.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 
+use crate::access::Access;
+use crate::ingest::relabel::{RelabelConfig, Rewritten};
 use crate::ingest::{Ingest, IngestError, WriteRequest, Written};
 use crate::model::{Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
@@ -18,14 +20,18 @@ use super::storage::{Cardinality, CardinalityWish, StorageReport};
 
 /// Everything a handler may ask. Built by `app`.
 pub struct Services {
-    /// Series, labels, exemplars, metadata.
+    /// All that is kept. Handlers reach it through `Http::source` only.
     pub source: Arc<dyn SampleSource>,
+    /// Who may ask, and what they see.
+    pub access: Arc<Access>,
     /// The query engine.
     pub queries: Arc<dyn Queries>,
     /// Which queries run, which ran, and who asked.
     pub register: Arc<Register>,
     /// Which experimental parts of PromQL are on, for what only parses.
     pub features: Features,
+    /// Which relabeling a sender's labels meet, for the debugger.
+    pub relabeling: Arc<dyn Relabeling>,
     /// Where remote writes go.
     pub writer: Arc<dyn Writer>,
     /// Groups, rules, alerts, Alertmanagers.
@@ -160,6 +166,21 @@ impl Writer for Ingest {
     fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
         Ingest::write(self, request)
     }
+}
+
+/// What happens to a sender's labels before they name a series.
+pub trait Relabeling: Send + Sync {
+    /// The rules that hold, or those in `yaml`, a list as in prometheus.yml.
+    ///
+    /// # Errors
+    /// What is wrong with the text, and where.
+    fn rules(&self, yaml: Option<&str>) -> Result<Vec<RelabelConfig>, String>;
+
+    /// What `labels` become, rule by rule.
+    ///
+    /// # Errors
+    /// Where a rule cannot be used.
+    fn rewrite(&self, rules: &[RelabelConfig], labels: &[(String, String)]) -> Result<Rewritten, String>;
 }
 
 /// What storage says of itself, for `/api/v1/status/tsdb` and `/api/v1/status/storage`.

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::access::Caller;
 use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written, refusal_text};
 use crate::model::with_causes;
 use crate::store::{Appended, StoreError};
@@ -25,9 +26,9 @@ const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remo
 const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
 
 /// `/api/v1/write` and its aliases.
-pub(super) async fn write(State(http): State<Arc<Http>>, request: Request) -> Response {
+pub(super) async fn write(State(http): State<Arc<Http>>, caller: Caller, request: Request) -> Response {
     let version_claimed = claimed_version(request.headers());
-    match accept(&http, request).await {
+    match accept(&http, &caller, request).await {
         Ok(written) => respond(&written),
         Err(error) => {
             let mut response = error.text();
@@ -39,7 +40,7 @@ pub(super) async fn write(State(http): State<Arc<Http>>, request: Request) -> Re
     }
 }
 
-async fn accept(http: &Arc<Http>, request: Request) -> Result<Written, ApiError> {
+async fn accept(http: &Arc<Http>, caller: &Caller, request: Request) -> Result<Written, ApiError> {
     let (parts, body) = request.into_parts();
     let received_at = http.now();
     let bytes_max = http.settings.write_body_bytes_max;
@@ -51,6 +52,7 @@ async fn accept(http: &Arc<Http>, request: Request) -> Result<Written, ApiError>
     let (content_type, content_encoding) = (header(header::CONTENT_TYPE), header(header::CONTENT_ENCODING));
     let in_url = Params::parse(parts.uri.query().unwrap_or(""));
     let replica = header(REPLICA).or_else(|| Some(in_url.first("replica").to_owned()));
+    let labels = Arc::clone(&caller.labels);
     let writer = Arc::clone(&http.services.writer);
     let work = move || {
         let _held = room;
@@ -59,6 +61,7 @@ async fn accept(http: &Arc<Http>, request: Request) -> Result<Written, ApiError>
             content_type: content_type.as_deref(),
             content_encoding: content_encoding.as_deref(),
             replica: replica.as_deref().filter(|name| !name.is_empty()),
+            labels: &labels,
             received_at,
         })
     };

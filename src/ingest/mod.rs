@@ -35,8 +35,8 @@ pub use settings::Settings;
 
 use std::sync::Arc;
 
-use crate::model::Timestamp;
-use crate::store::{Appended, SampleSink, SeriesBatch, StoreError};
+use crate::model::{LabelsBuilder, Timestamp};
+use crate::store::{Appended, SampleSink, SeriesBatch, SeriesName, StoreError};
 
 use budget::DecodeBudget;
 use metrics::{ReasonLabels, RequestLabels};
@@ -63,6 +63,8 @@ pub struct WriteRequest<'a> {
     pub content_encoding: Option<&'a str>,
     /// The replica, where the request names it rather than the labels: for pairs whose labels are all equal.
     pub replica: Option<&'a str>,
+    /// Put on every series after relabeling, whatever the sender says: what its token demands.
+    pub labels: &'a [(String, String)],
     /// When the request arrived, by our clock.
     pub received_at: Timestamp,
 }
@@ -102,7 +104,7 @@ impl Ingest {
     fn accept(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
         let version = format::version(request.content_type)?;
         let compression = format::compression(request.content_encoding)?;
-        let naming = self.naming(request.replica)?;
+        let naming = self.naming(request)?;
         if request.body.len() > self.settings.body_bytes_max {
             return Err(IngestError::TooLarge(self.settings.body_bytes_max));
         }
@@ -140,11 +142,36 @@ impl Ingest {
         Ok(Written { appended, version })
     }
 
-    fn naming<'a>(&'a self, replica: Option<&'a str>) -> Result<Naming<'a>, WireError> {
+    /// What `rules` and the naming of series make of a sender's labels; nothing is stored.
+    ///
+    /// # Errors
+    /// Where a rule cannot be used.
+    pub fn rewrite(
+        &self,
+        rules: &[relabel::RelabelConfig],
+        labels: &[(String, String)],
+    ) -> Result<relabel::Rewritten, String> {
+        let mut builder = LabelsBuilder::default();
+        labels.iter().for_each(|(name, value)| builder.push(name.as_str(), value.as_str()));
+        let steps = relabel::steps(rules, &mut builder)?;
+        if steps.last().is_some_and(|step| !step.kept) {
+            return Ok(relabel::Rewritten { steps, stored: Err("dropped by relabeling".to_owned()), replica: None });
+        }
+        let naming = Naming::new(&self.settings, self.settings_seed, None, &[]);
+        let (stored, replica) = match naming.of_rewritten(builder) {
+            Ok(SeriesName { labels, replica }) => {
+                (Ok(labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()), replica)
+            }
+            Err(why) => (Err(why.to_string()), None),
+        };
+        Ok(relabel::Rewritten { steps, stored, replica })
+    }
+
+    fn naming<'a>(&'a self, request: &WriteRequest<'a>) -> Result<Naming<'a>, WireError> {
         let limit = self.settings.label_value_bytes_max;
-        match replica.filter(|name| !name.is_empty()) {
+        match request.replica.filter(|name| !name.is_empty()) {
             Some(name) if name.len() > limit => Err(WireError::ReplicaTooLong { limit }),
-            replica => Ok(Naming::new(&self.settings, self.settings_seed, replica)),
+            replica => Ok(Naming::new(&self.settings, self.settings_seed, replica, request.labels)),
         }
     }
 

@@ -15,16 +15,43 @@ pub(super) struct Naming<'a> {
     settings: &'a Settings,
     /// The replica that the request itself names, whatever its labels say.
     replica: Option<&'a str>,
+    /// What the sender's token puts on every series.
+    labels: &'a [(String, String)],
     seed: u64,
 }
 
 impl<'a> Naming<'a> {
-    pub(super) fn new(settings: &'a Settings, settings_seed: u64, replica: Option<&'a str>) -> Self {
-        let seed = match replica {
+    pub(super) fn new(
+        settings: &'a Settings,
+        settings_seed: u64,
+        replica: Option<&'a str>,
+        labels: &'a [(String, String)],
+    ) -> Self {
+        let mut seed = match replica {
             None => settings_seed,
             Some(name) => settings_seed ^ xxh3_64(name.as_bytes()).rotate_left(1).max(1),
         };
-        Naming { settings, replica, seed }
+        if !labels.is_empty() {
+            seed = xxh3_64(format!("{seed} {labels:?}").as_bytes());
+        }
+        Naming { settings, replica, labels, seed }
+    }
+
+    /// The name of a series whose labels relabeling has left like this.
+    pub(super) fn of_rewritten(&self, mut builder: LabelsBuilder) -> Result<SeriesName, Refused> {
+        // Behind relabeling, which a sender's labels may steer, and before the replica is taken off.
+        for (name, value) in self.labels {
+            builder.set(name, value);
+        }
+        let replica = self.take_replica(&mut builder);
+        let labels = builder.build().map_err(|error| match error {
+            LabelError::Duplicate(name) => Refused::DuplicateLabel(name),
+            LabelError::EmptyName => Refused::EmptyLabelName,
+        })?;
+        match labels.get(METRIC_NAME) {
+            None => Err(Refused::NoMetricName),
+            Some(_) => Ok(SeriesName { labels, replica }),
+        }
     }
 
     /// Takes the replica label off, and says who the replica is.
@@ -56,15 +83,7 @@ impl SeriesNaming for Naming<'_> {
         if !relabel::apply(&self.settings.relabel, &mut builder) {
             return Err(Refused::Relabeled);
         }
-        let replica = self.take_replica(&mut builder);
-        let labels = builder.build().map_err(|error| match error {
-            LabelError::Duplicate(name) => Refused::DuplicateLabel(name),
-            LabelError::EmptyName => Refused::EmptyLabelName,
-        })?;
-        match labels.get(METRIC_NAME) {
-            None => Err(Refused::NoMetricName),
-            Some(_) => Ok(SeriesName { labels, replica }),
-        }
+        self.of_rewritten(builder)
     }
 
     fn describe(&self, key: &[u8]) -> String {

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::http::{ListenSettings, Metrics, listen};
+use crate::http::{ListenSettings, Metrics, Tls, listen};
 
 use super::world::World;
 
@@ -25,7 +25,7 @@ async fn listening(settings: ListenSettings) -> Listening {
     let (stop, stopped) = oneshot::channel();
     let router = World::new().router;
     let metrics = Metrics::register(&mut Registry::default());
-    let ended = tokio::spawn(listen(listener, router, settings, metrics, async {
+    let ended = tokio::spawn(listen(listener, router, settings, Tls::default(), metrics, async {
         let _ = stopped.await;
     }));
     Listening { address, stop, ended }

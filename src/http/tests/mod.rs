@@ -9,3 +9,5 @@ mod alerting;
 mod operation;
 mod traps;
 mod connections;
+mod access;
+mod tls;

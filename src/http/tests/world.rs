@@ -12,16 +12,18 @@ use http_body_util::BodyExt;
 use prometheus_client::registry::Registry;
 use tower::ServiceExt;
 
+use crate::access::{self, Access, Tokens, system_chance};
 use crate::http::*;
+use crate::ingest::relabel::{RelabelConfig, Rewritten, steps};
 use crate::ingest::wire::WireError;
 use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written};
-use crate::model::{Column, Labels, Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
+use crate::model::{Column, Labels, LabelsBuilder, Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::{GroupStatus, RuleStatus};
 use crate::store::{
-    Appended, Exemplar, ExemplarSeries, MetricMetadata, ReadSamples, Refusals, Refused, SampleSource, SelectedSeries,
-    SeriesSet, StoreError,
+    Appended, Exemplar, ExemplarSeries, Journal, JournalChange, JournalEntry, MetricMetadata, ReadSamples, Refusals,
+    Refused, SampleSource, SelectedSeries, SeriesSet, StoreError,
 };
 
 /// The time in this world, unless it is moved.
@@ -29,6 +31,7 @@ pub(super) const NOW: i64 = 1_795_363_200_000;
 
 pub(super) struct World {
     pub(super) router: Router,
+    pub(super) access: Arc<Access>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) engine: Arc<Watched>,
     pub(super) writer: Arc<Scribe>,
@@ -66,8 +69,12 @@ impl World {
         let (engine, writer) = (Arc::new(Watched::default()), Arc::new(Scribe::default()));
         let (rules, deleted) = (Arc::new(Groups::default()), Arc::default());
         let register = Arc::<Register>::default();
+        let tokens = Tokens::open(Arc::new(Notes::default()), system_chance()).expect("no tokens yet");
+        let access = Arc::new(Access::new(tokens, access::Settings::default()));
         let services = Services {
             source: Arc::new(Shelf),
+            access: Arc::clone(&access),
+            relabeling: Arc::new(Rewriter),
             queries: engine.clone(),
             register: Arc::clone(&register),
             features: Features::default(),
@@ -87,7 +94,7 @@ impl World {
             stopwatch: ticking(),
         };
         let router = router(services, wish.settings);
-        World { router, readiness, engine, writer, rules, deleted, register }
+        World { router, access, readiness, engine, writer, rules, deleted, register }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -336,6 +343,7 @@ pub(super) struct Taken {
     pub(super) body: Vec<u8>,
     pub(super) encoding: String,
     pub(super) replica: String,
+    pub(super) labels: Vec<(String, String)>,
     pub(super) received_at: i64,
 }
 
@@ -346,6 +354,7 @@ impl Writer for Scribe {
             body: request.body.to_vec(),
             encoding: request.content_encoding.unwrap_or("").to_owned(),
             replica: request.replica.unwrap_or("").to_owned(),
+            labels: request.labels.to_vec(),
             received_at: request.received_at.as_millis(),
         });
         let mut refusals = Refusals::default();
@@ -364,6 +373,47 @@ impl Writer for Scribe {
         }
         let appended = Appended { samples: 5, histograms: 1, exemplars: 2, refusals };
         Ok(Written { appended, version: if two { WriteVersion::V2 } else { WriteVersion::V1 } })
+    }
+}
+
+/// A journal in memory.
+#[derive(Default)]
+struct Notes(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+
+impl Journal for Notes {
+    fn write(&self, changes: &[JournalChange]) -> Result<(), StoreError> {
+        let mut kept = self.0.lock().unwrap();
+        for (key, value) in changes {
+            match value {
+                Some(value) => kept.insert(key.clone(), value.clone()),
+                None => kept.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn scan(&self, _: &[u8]) -> Result<Vec<JournalEntry>, StoreError> {
+        Ok(self.0.lock().unwrap().clone().into_iter().collect())
+    }
+}
+
+/// Relabeling without YAML: one rule that drops a label.
+struct Rewriter;
+
+impl Relabeling for Rewriter {
+    fn rules(&self, yaml: Option<&str>) -> Result<Vec<RelabelConfig>, String> {
+        let labeldrop = RelabelConfig { action: "labeldrop".into(), regex: "pod".into(), ..RelabelConfig::default() };
+        match yaml {
+            Some("broken") => Err("relabel_configs:1:1: a list is expected".into()),
+            _ => Ok(vec![labeldrop]),
+        }
+    }
+
+    fn rewrite(&self, rules: &[RelabelConfig], labels: &[(String, String)]) -> Result<Rewritten, String> {
+        let mut builder = LabelsBuilder::default();
+        labels.iter().for_each(|(name, value)| builder.push(name.as_str(), value.as_str()));
+        let steps = steps(rules, &mut builder)?;
+        Ok(Rewritten { steps, stored: Ok(builder.pairs().to_vec()), replica: None })
     }
 }
 

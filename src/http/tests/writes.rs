@@ -33,7 +33,13 @@ async fn what_is_written_is_answered_with_204() {
     assert_eq!((response.status().as_u16(), counts), (204, ["5", "1", "2"].map(str::to_owned)));
 
     let taken = world.writer.taken.lock().unwrap()[0].clone();
-    let expected = Taken { body: b"fine".to_vec(), encoding: "snappy".into(), replica: "a".into(), received_at: NOW };
+    let expected = Taken {
+        body: b"fine".to_vec(),
+        encoding: "snappy".into(),
+        replica: "a".into(),
+        labels: vec![],
+        received_at: NOW,
+    };
     assert_eq!(taken, expected);
     assert_eq!(read(send(&world, V1, "relabeled").await).await.0, 204, "dropped on purpose is no fault");
 }

@@ -8,10 +8,12 @@
 
 mod config;
 mod md5;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use config::{RelabelConfig, RelabelError};
+pub use steps::{Rewritten, Step, steps};
 
 use regex::Captures;
 

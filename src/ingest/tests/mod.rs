@@ -114,6 +114,7 @@ pub(super) fn request(body: &[u8]) -> WriteRequest<'_> {
         content_type: Some("application/x-protobuf"),
         content_encoding: Some("snappy"),
         replica: None,
+        labels: &[],
         received_at: Timestamp::from_millis(1_600_000_000_000),
     }
 }

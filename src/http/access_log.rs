@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::access::{Caller, Kind};
+
 use super::Http;
 use super::error::{ApiError, ErrorKind};
 
@@ -38,6 +40,20 @@ impl RequestIds {
         brought.cloned().unwrap_or_else(|| {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             HeaderValue::try_from(format!("{:x}-{number:x}", self.started_at_millis)).expect("hex digits and a dash")
+        })
+    }
+}
+
+/// Who a request was answered as: an extension of its answer.
+#[derive(Clone, Debug)]
+pub(super) struct SeenAs(Option<String>);
+
+impl SeenAs {
+    pub(super) fn of(caller: &Caller) -> Self {
+        SeenAs(match caller.kind {
+            Kind::Anonymous => None,
+            Kind::User => Some(caller.name.clone()),
+            Kind::Token => Some(format!("token {} ({})", caller.token_id, caller.name)),
         })
     }
 }
@@ -71,6 +87,7 @@ pub(super) async fn log(State(http): State<Arc<Http>>, request: Request, next: N
 
     let (code, took) = (response.status().as_u16(), http.now() - began_at);
     metrics.count(&handler, code, took);
+    let seen_as = response.extensions_mut().remove::<SeenAs>().and_then(|seen_as| seen_as.0);
     // What the client does not say takes no room in the line.
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
     // Queries are worth a line; writes, scrapes and probes come every few seconds and are not.
@@ -84,6 +101,7 @@ pub(super) async fn log(State(http): State<Arc<Http>>, request: Request, next: N
                 path = uri.path(),
                 code,
                 took_ms = took.as_millis(),
+                caller = seen_as,
                 user_agent = text("user-agent"),
                 dashboard = text("x-dashboard-uid"),
                 panel = text("x-panel-id"),
