@@ -11,6 +11,7 @@ use crate::model::Span;
 use crate::promql::{Interrupt, QueryError};
 
 use super::error::{ApiError, ErrorKind};
+use super::stream;
 
 /// How long an interrupted query may take to notice before its asker is answered without it.
 const NOTICE_WITHIN: Duration = Duration::from_secs(1);
@@ -99,6 +100,28 @@ impl Gate {
             Ok(answer) => Ok((answer.map_err(|error| ApiError::query(parameter, error))?, place)),
             Err(panic) => Err(crashed(panic)),
         }
+    }
+
+    /// Runs work that writes its answer page by page, on a thread that may block; the place is kept until the last page
+    /// is taken. `timeout` bounds the wait for the place alone: how long the answer takes is up to who reads it, and
+    /// who stops reading is cut off by the listener.
+    ///
+    /// # Errors
+    /// `Unavailable` where the queue is full, `Timeout`, or what `work` says before its first page is full.
+    pub(super) async fn stream(
+        &self,
+        timeout: Span,
+        work: impl FnOnce(&mut stream::Pipe) -> Result<(), stream::Stopped> + Send + 'static,
+    ) -> Result<axum::body::Body, ApiError> {
+        let place = self.enter()?;
+        let turn = tokio::time::timeout(timeout.to_std(), self.running.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| ApiError::query("match[]", QueryError::Timeout("query queue")))?;
+        let (sender, receiver) = tokio::sync::mpsc::channel(stream::FRAMES_WAITING_MAX);
+        tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            stream::run(sender, work);
+        });
+        stream::body(receiver).await
     }
 
     /// Runs work that blocks, on the thread that asks: the runtime's other tasks move to another one.

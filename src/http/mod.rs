@@ -25,7 +25,10 @@ mod body;
 mod access_log;
 mod caller;
 mod asker;
+mod graph;
 mod relabel;
+mod remote_read;
+mod stream;
 mod tokens;
 mod prefix;
 mod query;
@@ -113,6 +116,7 @@ pub fn router(services: Services, settings: Settings) -> Router {
     });
     let routes = Router::new()
         .merge(guarded(&http, reading(), Right::Read))
+        .merge(guarded(&http, pictures(), Right::Graph))
         .merge(guarded(&http, writing(), Right::Write))
         .merge(guarded(&http, telling(), Right::Status))
         .merge(guarded(&http, changing(), Right::Admin))
@@ -154,7 +158,13 @@ fn reading() -> Router<Arc<Http>> {
         .route("/api/v1/features", get(status::features))
         // Grafana asks for it before it asks for anything else.
         .route("/api/v1/status/buildinfo", get(status::build_info))
+        .route("/api/v1/read", post(remote_read::read))
         .route("/federate", get(federate::federate))
+}
+
+/// What shows samples as pictures.
+fn pictures() -> Router<Arc<Http>> {
+    Router::new().route("/graph.svg", get(graph::svg)).route("/graph.png", get(graph::png))
 }
 
 /// What takes samples in.

@@ -83,7 +83,7 @@ pub(super) async fn range(
 }
 
 /// What both kinds of query may be asked with.
-struct Asked {
+pub(super) struct Asked {
     timeout: Span,
     lookback: Option<Span>,
     stats: bool,
@@ -92,7 +92,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(http: &Http, params: &Params) -> Result<Self, ApiError> {
+    pub(super) fn read(http: &Http, params: &Params) -> Result<Self, ApiError> {
         let timeout = timeout(http, params)?;
         let lookback = match params.first("lookback_delta") {
             "" => None,
@@ -111,7 +111,7 @@ impl Asked {
         })
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         http: &Arc<Http>,
         question: Question,

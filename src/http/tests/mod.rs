@@ -1,6 +1,6 @@
 //! The API as clients see it: requests in, status and body out.
 
-mod world;
+pub(super) mod world;
 mod queries;
 mod running;
 mod listings;

@@ -29,9 +29,9 @@ use crate::store::{
 /// The time in this world, unless it is moved.
 pub(super) const NOW: i64 = 1_795_363_200_000;
 
-pub(super) struct World {
+pub(in crate::http) struct World {
     pub(super) router: Router,
-    pub(super) access: Arc<Access>,
+    pub(in crate::http) access: Arc<Access>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) engine: Arc<Watched>,
     pub(super) writer: Arc<Scribe>,
@@ -55,7 +55,7 @@ impl Default for Wish {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::http) fn new() -> Self {
         World::wished(Wish::default())
     }
 
@@ -97,7 +97,7 @@ impl World {
         World { router, access, readiness, engine, writer, rules, deleted, register }
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(in crate::http) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.expect("a router cannot fail")
     }
 
@@ -107,11 +107,11 @@ impl World {
         read(self.send(request).await).await
     }
 
-    pub(super) async fn get(&self, uri: &str) -> (u16, String) {
+    pub(in crate::http) async fn get(&self, uri: &str) -> (u16, String) {
         self.ask(Method::GET, uri).await
     }
 
-    pub(super) async fn post_form(&self, uri: &str, form: &str) -> (u16, String) {
+    pub(in crate::http) async fn post_form(&self, uri: &str, form: &str) -> (u16, String) {
         let request = Request::post(uri)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(form.to_owned()))
