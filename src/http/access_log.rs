@@ -151,8 +151,13 @@ pub(super) fn is_api(path: &str) -> bool {
 pub(super) async fn not_found(request: Request) -> Response {
     match is_api(request.uri().path()) {
         true => ApiError::new(ErrorKind::NotFound, format!("no such endpoint: {}", request.uri().path())).envelope(),
-        false => ApiError::new(ErrorKind::NotFound, "404 page not found").text(),
+        false => page_not_found(),
     }
+}
+
+/// Go's words for it: clients look for them.
+pub(super) fn page_not_found() -> Response {
+    ApiError::new(ErrorKind::NotFound, "404 page not found").text()
 }
 
 /// The path is there, the method is not; the router adds `Allow`.

@@ -41,6 +41,7 @@ mod write;
 mod federate;
 mod admin;
 mod ops;
+mod page;
 mod process;
 
 use std::sync::Arc;
@@ -208,7 +209,12 @@ fn changing() -> Router<Arc<Http>> {
 
 /// What people open.
 fn pages() -> Router<Arc<Http>> {
-    Router::new().route("/", get(ops::to_page)).route("/graph", get(ops::to_page)).route("/ui/", get(ops::page))
+    Router::new()
+        .route("/", get(ops::to_page))
+        .route("/graph", get(ops::to_graph))
+        .route("/ui", get(ops::to_page))
+        .route("/ui/", get(page::index))
+        .route("/ui/{*path}", get(page::file))
 }
 
 /// A question: GET or POST.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 
 use super::error::{ApiError, ErrorKind};
 use super::json::Json;
 use super::params::Params;
 use super::readiness::Phase;
-use super::{Http, json_response, process, status};
+use super::{Http, json_response, page, process, status};
 
 /// `/-/healthy`: the process answers.
 pub(super) async fn healthy() -> &'static str {
@@ -86,12 +86,12 @@ pub(super) async fn version(State(http): State<Arc<Http>>) -> Response {
     json_response(json.into_bytes().into())
 }
 
-/// `/` and `/graph`: people and connection checks alike are sent to the page.
-pub(super) async fn to_page() -> Redirect {
-    Redirect::temporary("/ui/")
+/// `/` and `/ui`: people and connection checks alike are sent to the page.
+pub(super) async fn to_page(RawQuery(query): RawQuery) -> Response {
+    page::redirect("ui/", query.as_deref())
 }
 
-/// `/ui/`
-pub(super) async fn page() -> Html<&'static str> {
-    Html("<!doctype html><title>Weir</title><p>Weir is up. The Prometheus API is at <code>/api/v1/</code>.</p>\n")
+/// `/graph`: where links of alerts point, as Prometheus writes them.
+pub(super) async fn to_graph(RawQuery(query): RawQuery) -> Response {
+    page::redirect("ui/query", query.as_deref())
 }

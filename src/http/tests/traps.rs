@@ -113,7 +113,7 @@ async fn otel_writes_three_megabytes() {
 async fn the_root_leads_to_the_page() {
     let world = World::new();
     let response = world.send(Request::get("/").body(Body::empty()).unwrap()).await;
-    assert_eq!((response.status().as_u16(), response.headers()[header::LOCATION].to_str().unwrap()), (307, "/ui/"));
+    assert_eq!((response.status().as_u16(), response.headers()[header::LOCATION].to_str().unwrap()), (307, "ui/"));
     assert_eq!(world.get("/ui/").await.0, 200);
 }
 

@@ -1,0 +1,42 @@
+import "@mantine/core/styles/baseline.css";
+import "@mantine/core/styles/default-css-variables.css";
+import "@mantine/core/styles/global.css";
+import "@mantine/core/styles/UnstyledButton.css";
+import "@mantine/core/styles/Popover.css";
+import "@mantine/core/styles/Menu.css";
+import "@mantine/core/styles/Tooltip.css";
+import "./look/tokens.css";
+import "./look/base.css";
+import "./look/shell.css";
+import { MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Router } from "wouter";
+import { ApiError, prefix } from "./api/client";
+import { App } from "./app/App";
+import { theme } from "./app/theme";
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      refetchOnWindowFocus: false,
+      // What is wrong with a request stays wrong; what is busy or away is asked again.
+      retry: (failures, error) => failures < 3 && error instanceof ApiError && (error.kind === "network" || error.kind === "unavailable"),
+      retryDelay: (failures) => 500 * 2 ** failures,
+    },
+  },
+});
+
+createRoot(document.getElementById("root") as HTMLElement).render(
+  <StrictMode>
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <QueryClientProvider client={client}>
+        <Router base={`${prefix}/ui`}>
+          <App />
+        </Router>
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

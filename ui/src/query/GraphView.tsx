@@ -1,0 +1,87 @@
+// A panel's graph tab: lines, legend, and what else the series are drawn with.
+import { useComputedColorScheme } from "@mantine/core";
+import { useMemo, useState } from "react";
+import type { ExemplarSeries, Labels, Series } from "../api/types";
+import { Empty } from "../parts/state";
+import { type Range, showSpan } from "../time/range";
+import { useZone } from "../time/zone";
+import { Graph, type Mark, unitOf } from "./Graph";
+import { Legend } from "./Legend";
+import { columns } from "./matrix";
+import { distinguish, type Episode, toNumber } from "./run";
+import type { PanelState } from "./state";
+
+/** Lines that can be drawn and told apart at all; beyond, the strongest help is a better expression. */
+export const LINES_MAX = 1000;
+
+interface Props {
+  series: Series[];
+  range: Range;
+  panel: PanelState;
+  episodes: Episode[];
+  exemplars: ExemplarSeries[];
+  onZoom: (start: number, end: number) => void;
+  onOut: () => void;
+}
+
+export function GraphView({ series: all, range, panel, episodes, exemplars, onZoom, onOut }: Props) {
+  const zone = useZone();
+  const dark = useComputedColorScheme("light") === "dark";
+  const series = useMemo(() => (all.length > LINES_MAX ? all.slice(0, LINES_MAX) : all), [all]);
+  const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
+  const [focus, setFocus] = useState<number>();
+  const [of, setOf] = useState(panel.expr);
+  if (of !== panel.expr) {
+    setOf(panel.expr);
+    setHidden(new Set());
+  }
+  const { common, names } = useMemo(() => tell(series.map((one) => one.metric)), [series]);
+  const data = useMemo(() => columns(series, range, panel.nulls), [series, range, panel.nulls]);
+  const unit = useMemo(() => unitOf(series), [series]);
+  const marks = useMemo<Mark[]>(
+    () =>
+      exemplars.flatMap(({ seriesLabels, exemplars }) =>
+        exemplars.map(({ labels, value, timestamp }) => ({ at: timestamp, value: toNumber(value), labels, series: seriesLabels })),
+      ),
+    [exemplars],
+  );
+  if (series.length === 0) {
+    return (
+      <Empty title="No series has a point in this range">
+        <p>The expression is right, nothing matches it here. Look further back, or take matchers away: the table tab shows what an instant gives, and completion which labels exist.</p>
+      </Empty>
+    );
+  }
+  return (
+    <>
+      <Graph
+        series={series}
+        names={names}
+        range={range}
+        mode={panel.mode}
+        log={panel.log}
+        nulls={panel.nulls}
+        zone={zone}
+        dark={dark}
+        hidden={hidden}
+        focus={focus}
+        episodes={episodes}
+        marks={marks}
+        onZoom={onZoom}
+        onOut={onOut}
+      />
+      <Legend names={names} common={common} data={data} unit={unit} dark={dark} hidden={hidden} onHidden={setHidden} onFocus={setFocus} />
+      <p className="panel-foot dim small">
+        {all.length > series.length && `The first ${series.length} of ${all.length} series are drawn. `}
+        One point every {showSpan(range.step)}. Drag to zoom, Shift and drag to pan, double-click to zoom out.
+      </p>
+    </>
+  );
+}
+
+/** Names for a legend: what is common stands once above. A single series keeps all it has. */
+function tell(labels: Labels[]): { common: Labels; names: Labels[] } {
+  if (labels.length <= 1) return { common: {}, names: labels };
+  const { common } = distinguish(labels);
+  return { common, names: labels.map((one) => Object.fromEntries(Object.entries(one).filter(([name]) => !(name in common)))) };
+}
