@@ -117,6 +117,11 @@ impl Labels {
         self.0.len() + 16
     }
 
+    /// Whether both are one value in memory: then they are equal, and often they are not compared otherwise.
+    pub fn is_same(&self, other: &Labels) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The packed text: equal for equal labels, and only for them. For hashing and comparing.
     pub fn as_packed(&self) -> &str {
         &self.0

@@ -18,6 +18,20 @@ pub trait SampleSource: Send + Sync {
     /// Where the index cannot be read, or a limit is passed.
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesSet, StoreError>;
 
+    /// As [`select`](Self::select), for who needs no labels but those named. Others may be missing, so that several series
+    /// have the same; their order is that of all their labels.
+    ///
+    /// # Errors
+    /// As [`select`](Self::select).
+    fn select_projected(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        _needed: &[String],
+    ) -> Result<SeriesSet, StoreError> {
+        self.select(matchers, range)
+    }
+
     /// The label sets with a sample inside `range` that satisfy all matchers, sorted.
     ///
     /// # Errors

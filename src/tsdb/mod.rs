@@ -24,6 +24,8 @@ mod metrics;
 mod arrival;
 mod append;
 mod select;
+mod projected;
+mod values;
 mod maintain;
 mod retention;
 mod merge;
@@ -217,6 +219,15 @@ impl SampleSink for Tsdb {
 impl SampleSource for Tsdb {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesSet, StoreError> {
         self.store.seen_through(LaneView::Merged).select(matchers, range)
+    }
+
+    fn select_projected(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        needed: &[String],
+    ) -> Result<SeriesSet, StoreError> {
+        self.store.seen_through(LaneView::Merged).select_projected(matchers, range, needed)
     }
 
     fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {

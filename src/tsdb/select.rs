@@ -26,6 +26,7 @@ use crate::store::{
 use super::head::{Lanes, lane_of};
 use super::index::evaluate;
 use super::part::{ChunkRef, Part};
+use super::projected;
 use super::resolve::LOOKED_AT_ONCE;
 use super::resolve::registry::Series;
 use super::rows;
@@ -63,9 +64,9 @@ struct FoundSeries {
 type FoundInView = (Arc<View>, Vec<(u32, Found)>);
 
 /// The chunks of one series in one part.
-struct Piece {
-    part: Arc<Part>,
-    chunks: SmallVec<[ChunkRef; 1]>,
+pub(super) struct Piece {
+    pub(super) part: Arc<Part>,
+    pub(super) chunks: SmallVec<[ChunkRef; 1]>,
 }
 
 impl Store {
@@ -193,7 +194,7 @@ fn find_in(
     })
 }
 
-fn widen(range: TimeRange) -> TimeRange {
+pub(super) fn widen(range: TimeRange) -> TimeRange {
     TimeRange::new(range.start() - MERGE_MARGIN, range.end() + MERGE_MARGIN).expect("widening keeps the order")
 }
 
@@ -242,6 +243,19 @@ impl SampleSource for Seen {
         Ok(SeriesSet { series, warnings })
     }
 
+    fn select_projected(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        needed: &[String],
+    ) -> Result<SeriesSet, StoreError> {
+        match self.lanes {
+            LaneView::Merged => projected::select(&self.store, matchers, range, needed)?,
+            _ => None,
+        }
+        .map_or_else(|| self.select(matchers, range), Ok)
+    }
+
     fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
         let mut labels = self.store.labels_in(matchers, range)?;
         labels.sort();
@@ -249,6 +263,12 @@ impl SampleSource for Seen {
     }
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        if matchers.is_empty()
+            && self.lanes == LaneView::Merged
+            && let Some(names) = self.store.names_in(range)?
+        {
+            return Ok(names.into_iter().collect());
+        }
         let mut names = BTreeSet::new();
         for labels in self.store.labels_in(matchers, range)? {
             for (name, _) in &labels {
@@ -261,6 +281,12 @@ impl SampleSource for Seen {
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
+        if matchers.is_empty()
+            && self.lanes == LaneView::Merged
+            && let Some(values) = self.store.values_in(name, range, usize::MAX)?
+        {
+            return Ok(values.into_iter().collect());
+        }
         let mut values = BTreeSet::new();
         for labels in self.store.labels_in(matchers, range)? {
             if let Some(value) = labels.get(name)
@@ -296,19 +322,19 @@ impl SampleSource for Seen {
 }
 
 /// The rows of one selected series, read when asked for.
-struct SeriesRows {
-    store: Arc<Store>,
+pub(super) struct SeriesRows {
+    pub(super) store: Arc<Store>,
     /// The view that `pieces` were found in.
-    view: Arc<View>,
-    id: u32,
-    group: u32,
-    labels: Labels,
-    range: TimeRange,
+    pub(super) view: Arc<View>,
+    pub(super) id: u32,
+    pub(super) group: u32,
+    pub(super) labels: Labels,
+    pub(super) range: TimeRange,
     /// The one lane to read; `None`: all, merged.
-    lane: Option<Lane>,
-    pieces: Arc<[Piece]>,
+    pub(super) lane: Option<Lane>,
+    pub(super) pieces: Arc<[Piece]>,
     /// Those of the whole set.
-    warnings: Warnings,
+    pub(super) warnings: Warnings,
 }
 
 impl ReadSamples for SeriesRows {

@@ -107,9 +107,17 @@ impl Groups {
         let mut places: Map<String, usize> = Map::default();
         let mut entries: Vec<Entry> = Vec::new();
         let mut key = String::new();
+        // Where only the labels of groups were fetched, neighbours share them.
+        let mut last: Option<(&Entry, usize)> = None;
         let members = roster
             .iter()
             .map(|entry| {
+                if let Some((known, place)) = last
+                    && known.labels.is_same(&entry.labels)
+                    && known.name_dropped == entry.name_dropped
+                {
+                    return place;
+                }
                 key.clear();
                 for (name, value) in entry.labels.iter().filter(|(name, _)| keeps(name)) {
                     // Lengths keep apart what would read the same.
@@ -126,6 +134,7 @@ impl Groups {
                     }
                 };
                 entries[place].name_dropped |= entry.name_dropped;
+                last = Some((entry, place));
                 place
             })
             .collect();

@@ -112,7 +112,10 @@ impl<'q> Query<'q> {
     fn select(&self, fetch: &Fetch) -> Result<(Vec<SelectedSeries>, Warnings), QueryError> {
         self.interrupt.check()?;
         let Some(range) = fetch.range else { return Ok((Vec::new(), Warnings::default())) };
-        let found = self.source.select(&fetch.matchers, range)?;
+        let found = match &fetch.labels {
+            Some(needed) => self.source.select_projected(&fetch.matchers, range, needed)?,
+            None => self.source.select(&fetch.matchers, range)?,
+        };
         Ok((found.series, found.warnings))
     }
 

@@ -155,7 +155,13 @@ impl<'q> Stream<'q> {
 }
 
 fn dropping_names(roster: &[Entry], delayed: bool) -> Vec<Entry> {
-    roster.iter().map(|entry| entry.dropping_name(delayed)).collect()
+    let mut dropped: Vec<Entry> = Vec::with_capacity(roster.len());
+    for (place, entry) in roster.iter().enumerate() {
+        // Where only some labels were fetched, neighbours share them.
+        let same = place > 0 && roster[place - 1].labels.is_same(&entry.labels);
+        dropped.push(if same { dropped[place - 1].clone() } else { entry.dropping_name(delayed) });
+    }
+    dropped
 }
 
 /// Whether all series are of one metric and nothing else is said of it: then they differ without the name, too.

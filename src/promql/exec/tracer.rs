@@ -175,7 +175,7 @@ impl Drawing<'_> {
     }
 
     fn fetch(&self, number: usize) -> TraceNode {
-        let Fetch { matchers, range } = &self.plan.fetches[number];
+        let Fetch { matchers, range, .. } = &self.plan.fetches[number];
         let matchers: Vec<String> = matchers.iter().map(ToString::to_string).collect();
         let range = match range {
             Some(range) => format!(" from {} to {}", range.start(), range.end()),

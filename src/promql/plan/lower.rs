@@ -34,7 +34,9 @@ pub(crate) fn lower(expr: &Expr, times: Times) -> Result<Plan, QueryError> {
     lowering.check_size(Some(times.grid))?;
     let lowered = lowering.expr(expr, Some(times.grid))?;
     let root = settle(lowered, Some(times.grid));
-    Ok(Plan { root, value_type: expr.value_type(), fetches: lowering.fetches })
+    let mut plan = Plan { root, value_type: expr.value_type(), fetches: lowering.fetches };
+    plan.project();
+    Ok(plan)
 }
 
 /// A node and whether it is the same at each step.
@@ -147,7 +149,7 @@ impl Lowering {
             let start = shift.apply(grid.start()) - back + Span::from_millis(1);
             TimeRange::new(start, shift.apply(grid.end()) + ahead)
         });
-        let fetch = Fetch { matchers: matchers.to_vec(), range };
+        let fetch = Fetch { matchers: matchers.to_vec(), range, labels: None };
         if let Some(known) = self.fetches.iter().position(|known| *known == fetch) {
             return known;
         }

@@ -11,6 +11,7 @@ pub(crate) mod duration;
 pub(crate) mod lower;
 mod call;
 mod walk;
+mod project;
 
 use crate::model::{Labels, Matcher, Span, StepGrid, TimeRange, Timestamp};
 
@@ -39,6 +40,8 @@ pub(crate) struct Fetch {
     pub(crate) matchers: Vec<Matcher>,
     /// `None` where the range is empty: nothing can be found.
     pub(crate) range: Option<TimeRange>,
+    /// The labels that are needed of the series; `None`: all.
+    pub(crate) labels: Option<Vec<String>>,
 }
 
 /// A step of the work.

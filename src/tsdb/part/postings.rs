@@ -204,7 +204,7 @@ pub(super) struct NameTable {
 }
 
 /// Gets a value and a way to decode its ordinals; says whether to go on.
-pub(super) type EachValue<'e> = dyn FnMut(&str, &mut dyn FnMut() -> Option<RoaringBitmap>) -> bool + 'e;
+pub(crate) type EachValue<'e> = dyn FnMut(&str, &mut dyn FnMut() -> Option<RoaringBitmap>) -> bool + 'e;
 
 impl NameTable {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<NameTable> {
@@ -311,11 +311,24 @@ fn decode_runs(bytes: &[u8]) -> Option<RoaringBitmap> {
 
 impl Part {
     /// Goes through the values of one label, from the block where `from` would stand; `each` says whether to go on.
-    fn walk_values(&self, name: &str, from: &str, each: &mut EachValue<'_>) -> Result<(), StoreError> {
+    pub(crate) fn walk_values(&self, name: &str, from: &str, each: &mut EachValue<'_>) -> Result<(), StoreError> {
         match self.names.binary_search_by(|table| (*table.name).cmp(name)) {
             Ok(place) => self.names[place].walk(&self.file, self.version, from, each),
             Err(_) => Ok(()),
         }
+    }
+}
+
+impl Part {
+    /// The names of the labels that its series carry, sorted.
+    pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|table| &*table.name)
+    }
+
+    /// How many values a label may have, as far as the tables tell.
+    pub(crate) fn values_at_most(&self, name: &str) -> u64 {
+        let place = self.names.binary_search_by(|table| (*table.name).cmp(name));
+        place.map_or(0, |place| (self.names[place].blocks.len() * BLOCK_VALUES) as u64)
     }
 }
 

@@ -222,6 +222,20 @@ impl Part {
         Ok(())
     }
 
+    /// Whether one of the series at `ordinals` has a row inside `range`; those behind it are not looked at.
+    pub(crate) fn any_has_rows_in(&self, ordinals: &RoaringBitmap, range: TimeRange) -> Result<bool, StoreError> {
+        for ordinal in ordinals {
+            let (number, place) = (ordinal as usize / BLOCK_SERIES, ordinal as usize % BLOCK_SERIES);
+            let block = self.recent_directory_block(number)?;
+            for chunk in block.get(place).map_or(&[][..], |(_, chunks)| chunks) {
+                if chunk.range().overlaps(range) && self.has_rows_in(chunk, range)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The series at `ordinals`, in order, with their chunks.
     pub(crate) fn find(&self, ordinals: &RoaringBitmap) -> Result<SeriesChunks, StoreError> {
         let mut found = Vec::with_capacity(ordinals.len() as usize);

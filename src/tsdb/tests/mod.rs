@@ -13,6 +13,7 @@ mod clocks;
 mod days;
 mod lanes;
 mod any_order;
+mod lookups;
 mod on_rocks;
 mod formats;
 mod fuzz;
