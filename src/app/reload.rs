@@ -119,6 +119,7 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log", old.log != new.log),
         ("ha", old.ha != new.ha),
         ("write", old.write != new.write),
+        ("otlp", old.otlp != new.otlp),
         ("storage", old.storage != new.storage),
         ("query", old.query != new.query),
         ("rules", rules_differ),

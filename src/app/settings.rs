@@ -38,6 +38,7 @@ pub(super) fn ingest(config: &Config) -> anyhow::Result<ingest::Settings> {
         label_value_bytes_max: config.write.label_value_max.0,
         replica_labels: config.ha.replica_labels.clone(),
         cluster_labels: config.ha.cluster_labels.clone(),
+        otlp: config.otlp.clone(),
         relabel: rules.collect::<Result<_, _>>()?,
         ..ingest::Settings::default()
     })

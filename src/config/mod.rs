@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::ingest::OtlpSettings;
 use crate::ingest::relabel::RelabelConfig;
 
 pub use read::{Problem, place_of, read, read_text, relabel_rules};
@@ -40,6 +41,8 @@ pub struct Config {
     pub ha: Ha,
     /// What a write request may hold.
     pub write: Write,
+    /// What is made of OpenTelemetry's metrics; Prometheus' words.
+    pub otlp: OtlpSettings,
     /// How samples are kept.
     pub storage: Storage,
     /// What a query may cost.
@@ -252,6 +255,7 @@ impl Default for Config {
             log: Log::default(),
             ha: Ha::default(),
             write: Write::default(),
+            otlp: OtlpSettings::default(),
             storage: Storage::default(),
             query: Query::default(),
             rules: Rules::default(),

@@ -137,7 +137,10 @@ fn add(headers: &mut HeaderMap, challenge: &'static str) {
 
 /// Senders log what they are told, and read plain text.
 fn is_for_senders(path: &str) -> bool {
-    matches!(path, "/api/v1/write" | "/api/v1/read") || path == "/api/v1/push" || path.starts_with("/api/v1/import")
+    matches!(path, "/api/v1/write" | "/api/v1/read")
+        || path == "/api/v1/push"
+        || path.starts_with("/api/v1/import")
+        || path.starts_with("/api/v1/otlp")
 }
 
 /// Puts the routes so far behind a right.

@@ -86,7 +86,7 @@ impl std::fmt::Display for Name<'_> {
     }
 }
 
-fn write_series(text: &mut String, labels: &Labels) {
+pub(super) fn write_series(text: &mut String, labels: &Labels) {
     let name = labels.metric_name().unwrap_or("");
     let mut separator = '{';
     // A name that must be quoted stands inside the braces. (Prometheus' text format since UTF-8 names.)

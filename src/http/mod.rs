@@ -26,6 +26,8 @@ mod access_log;
 mod caller;
 mod asker;
 mod graph;
+mod import;
+mod export;
 mod relabel;
 mod remote_read;
 mod stream;
@@ -160,6 +162,8 @@ fn reading() -> Router<Arc<Http>> {
         // Grafana asks for it before it asks for anything else.
         .route("/api/v1/status/buildinfo", get(status::build_info))
         .route("/api/v1/read", post(remote_read::read))
+        .route("/api/v1/export", ask(export::json_lines))
+        .route("/api/v1/export/csv", ask(export::csv))
         .route("/federate", get(federate::federate))
 }
 
@@ -170,7 +174,21 @@ fn pictures() -> Router<Arc<Http>> {
 
 /// What takes samples in.
 fn writing() -> Router<Arc<Http>> {
-    Router::new().route("/api/v1/write", post(write::write)).route("/api/v1/push", post(write::write))
+    Router::new()
+        .route("/api/v1/write", post(write::write))
+        .route("/api/v1/push", post(write::write))
+        .route("/api/v1/otlp/v1/metrics", post(import::otlp))
+        .route("/opentelemetry/v1/metrics", post(import::otlp))
+        .route("/opentelemetry/api/v1/push", post(import::otlp))
+        .route("/api/v1/import", change(import::json_lines))
+        .route("/api/v1/import/csv", change(import::csv))
+        .route("/api/v1/import/prometheus", change(import::text))
+        .route("/api/v1/import/prometheus/metrics/{*grouping}", change(import::text))
+        .route("/write", post(import::influx))
+        .route("/api/v2/write", post(import::influx))
+        .route("/influx/write", post(import::influx))
+        .route("/influx/api/v2/write", post(import::influx))
+        .route("/influx/query", ask(import::influx_query))
 }
 
 /// What Weir says of itself.

@@ -43,6 +43,12 @@ impl Params {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The same parameters, one of them under another name.
+    pub fn renamed(&self, from: &str, to: &str) -> Params {
+        let rename = |name: &String| if name == from { to.to_owned() } else { name.clone() };
+        Params(self.0.iter().map(|(name, value)| (rename(name), value.clone())).collect())
+    }
+
     /// A time that must be given.
     ///
     /// # Errors

@@ -8,12 +8,12 @@ use prometheus_client::registry::Registry;
 
 use crate::access::Access;
 use crate::ingest::relabel::{RelabelConfig, Rewritten};
-use crate::ingest::{Ingest, IngestError, WriteRequest, Written};
+use crate::ingest::{ImportRequest, Ingest, IngestError, WriteRequest, Written};
 use crate::model::{Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::RuleStatus;
-use crate::store::{SampleSource, StoreError};
+use crate::store::{Appended, SampleSource, StoreError};
 
 use super::readiness::Readiness;
 use super::storage::{Cardinality, CardinalityWish, StorageReport};
@@ -160,11 +160,21 @@ pub trait Writer: Send + Sync {
     /// # Errors
     /// Only where nothing of the body counts as written.
     fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError>;
+
+    /// The same for a body in another form than remote write's.
+    ///
+    /// # Errors
+    /// Where the body cannot be read at all, or the store cannot take it.
+    fn import(&self, request: &ImportRequest<'_>) -> Result<Appended, IngestError>;
 }
 
 impl Writer for Ingest {
     fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
         Ingest::write(self, request)
+    }
+
+    fn import(&self, request: &ImportRequest<'_>) -> Result<Appended, IngestError> {
+        Ingest::import(self, request)
     }
 }
 

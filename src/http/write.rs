@@ -23,7 +23,7 @@ const HISTOGRAMS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-rem
 const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-exemplars-written");
 
 /// Names the sender's HA replica where its labels do not; the URL parameter `replica` does the same.
-const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
+pub(super) const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
 
 /// `/api/v1/write` and its aliases.
 pub(super) async fn write(State(http): State<Arc<Http>>, caller: Caller, request: Request) -> Response {
@@ -68,7 +68,7 @@ async fn accept(http: &Arc<Http>, caller: &Caller, request: Request) -> Result<W
     http.writes.run_briefly(work).await?.map_err(|error| refused(&error))
 }
 
-fn refused(error: &IngestError) -> ApiError {
+pub(super) fn refused(error: &IngestError) -> ApiError {
     let kind = match error {
         IngestError::Malformed(_) => ErrorKind::BadData,
         IngestError::TooLarge(_) => ErrorKind::TooLarge,
@@ -123,7 +123,7 @@ impl Room {
         Room(Arc::new(tokio::sync::Semaphore::new(bytes / UNIT)))
     }
 
-    fn room_for(&self, bytes: usize) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
+    pub(super) fn room_for(&self, bytes: usize) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
         let units = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
         self.0
             .clone()

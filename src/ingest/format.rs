@@ -22,6 +22,8 @@ pub(super) enum Compression {
     Snappy,
     /// One or more zstd frames.
     Zstd,
+    /// One or more gzip members: what a few senders offer besides. Remote write 2.0 has snappy alone.
+    Gzip,
     /// None.
     Identity,
     /// No header: snappy if it reads as snappy, else none.
@@ -50,12 +52,13 @@ pub(super) fn version(content_type: Option<&str>) -> Result<WriteVersion, Ingest
 }
 
 /// What a `Content-Encoding` announces.
-pub(super) fn compression(content_encoding: Option<&str>) -> Result<Compression, IngestError> {
+pub(super) fn compression(content_encoding: Option<&str>, version: WriteVersion) -> Result<Compression, IngestError> {
     let text = content_encoding.unwrap_or_default().trim();
     match text.to_ascii_lowercase().as_str() {
         "" => Ok(Compression::Undeclared),
         "snappy" => Ok(Compression::Snappy),
         "zstd" => Ok(Compression::Zstd),
+        "gzip" if version == WriteVersion::V1 => Ok(Compression::Gzip),
         "identity" => Ok(Compression::Identity),
         _ => Err(IngestError::Unsupported(format!(
             "unsupported content encoding {text:?}; snappy, zstd and identity are spoken here"

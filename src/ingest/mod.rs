@@ -13,6 +13,8 @@
 //!
 //! Invariant: no request makes it panic or take more memory than the limits in [`Settings`] add up to.
 //!
+//! Other protocols ([`import`], [`otlp`]) are read into the same series and go the same way from there on.
+//!
 //! Read next: [`Ingest::write`], then [`wire`], then `naming`, then [`relabel`].
 
 mod budget;
@@ -20,6 +22,8 @@ mod error;
 mod format;
 mod metrics;
 mod naming;
+pub mod import;
+pub mod otlp;
 pub mod relabel;
 mod report;
 mod settings;
@@ -29,7 +33,9 @@ mod tests;
 
 pub use error::IngestError;
 pub use format::WriteVersion;
+pub use import::{ImportFormat, ImportRequest};
 pub use metrics::Metrics;
+pub use otlp::OtlpSettings;
 pub use report::refusal_text;
 pub use settings::Settings;
 
@@ -50,6 +56,8 @@ pub struct Ingest {
     sink: Arc<dyn SampleSink>,
     metrics: Metrics,
     budget: DecodeBudget,
+    /// Sums of OpenTelemetry's deltas.
+    deltas: otlp::Deltas,
 }
 
 /// One remote write request, whatever carried it.
@@ -82,7 +90,7 @@ impl Ingest {
     /// A way in to `sink`.
     pub fn new(settings: Settings, sink: Arc<dyn SampleSink>, metrics: Metrics) -> Self {
         let (settings_seed, budget) = (naming::seed(&settings), DecodeBudget::new(settings.decoding_bytes_max));
-        Ingest { settings, settings_seed, sink, metrics, budget }
+        Ingest { settings, settings_seed, sink, metrics, budget, deltas: otlp::Deltas::default() }
     }
 
     /// The limits that requests are held to.
@@ -97,14 +105,36 @@ impl Ingest {
     /// it; writing a sample twice is no harm.
     pub fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
         let written = self.accept(request);
-        self.count(request, &written);
+        self.count(request.body.len(), written.as_ref().map(|written| &written.appended));
         written
+    }
+
+    /// Takes a body in another form than remote write's. When this returns `Ok`, what it counts as written is durable
+    /// and visible. Large bodies are stored in several steps, so after an error some of it may be; writing it again is
+    /// no harm, but for OpenTelemetry's deltas, which are summed up once.
+    ///
+    /// # Errors
+    /// Where the body cannot be read at all, or the store cannot take it.
+    pub fn import(&self, request: &ImportRequest<'_>) -> Result<Appended, IngestError> {
+        let appended = self.take_in(request);
+        self.count(request.body.len(), appended.as_ref());
+        appended
+    }
+
+    fn take_in(&self, request: &ImportRequest<'_>) -> Result<Appended, IngestError> {
+        if request.body.len() > self.settings.body_bytes_max {
+            return Err(IngestError::TooLarge(self.settings.body_bytes_max));
+        }
+        let naming = self.naming(request.replica, request.labels)?;
+        let mut collector = import::Collector::new(self, naming, request.extra, request.received_at);
+        import::read(self, request, &mut collector)?;
+        import::ended(collector)
     }
 
     fn accept(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
         let version = format::version(request.content_type)?;
-        let compression = format::compression(request.content_encoding)?;
-        let naming = self.naming(request)?;
+        let compression = format::compression(request.content_encoding, version)?;
+        let naming = self.naming(request.replica, request.labels)?;
         if request.body.len() > self.settings.body_bytes_max {
             return Err(IngestError::TooLarge(self.settings.body_bytes_max));
         }
@@ -167,17 +197,17 @@ impl Ingest {
         Ok(relabel::Rewritten { steps, stored, replica })
     }
 
-    fn naming<'a>(&'a self, request: &WriteRequest<'a>) -> Result<Naming<'a>, WireError> {
+    fn naming<'a>(&'a self, replica: Option<&'a str>, labels: &'a [(String, String)]) -> Result<Naming<'a>, WireError> {
         let limit = self.settings.label_value_bytes_max;
-        match request.replica.filter(|name| !name.is_empty()) {
+        match replica.filter(|name| !name.is_empty()) {
             Some(name) if name.len() > limit => Err(WireError::ReplicaTooLong { limit }),
-            replica => Ok(Naming::new(&self.settings, self.settings_seed, replica, request.labels)),
+            replica => Ok(Naming::new(&self.settings, self.settings_seed, replica, labels)),
         }
     }
 
-    fn count(&self, request: &WriteRequest<'_>, written: &Result<Written, IngestError>) {
-        let outcome = match written {
-            Ok(written) if written.appended.refusals.has_faults() => "partly_refused",
+    fn count(&self, body_bytes: usize, appended: Result<&Appended, &IngestError>) {
+        let outcome = match appended {
+            Ok(appended) if appended.refusals.has_faults() => "partly_refused",
             Ok(_) => "written",
             Err(IngestError::Malformed(_)) => "malformed",
             Err(IngestError::TooLarge(_)) => "too_large",
@@ -185,8 +215,8 @@ impl Ingest {
             Err(IngestError::Store(_)) => "store_error",
         };
         self.metrics.requests.get_or_create(&RequestLabels { outcome }).inc();
-        self.metrics.body_bytes.inc_by(request.body.len() as u64);
-        if let Ok(Written { appended, .. }) = written {
+        self.metrics.body_bytes.inc_by(body_bytes as u64);
+        if let Ok(appended) = appended {
             self.metrics.samples.inc_by(appended.samples);
             self.metrics.histograms.inc_by(appended.histograms);
             self.metrics.exemplars.inc_by(appended.exemplars);

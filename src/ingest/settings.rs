@@ -1,5 +1,6 @@
 //! What a sender may send, and how it says who it is.
 
+use super::otlp::OtlpSettings;
 use super::relabel::Rule;
 
 /// Limits of one request and the names of the HA labels.
@@ -37,6 +38,8 @@ pub struct Settings {
     pub cluster_labels: Vec<String>,
     /// Rules that rewrite or drop series before they are named.
     pub relabel: Vec<Rule>,
+    /// What is made of OpenTelemetry's metrics.
+    pub otlp: OtlpSettings,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             replica_labels: vec!["__replica__".to_owned(), "prometheus_replica".to_owned()],
             cluster_labels: vec!["cluster".to_owned(), "prometheus".to_owned()],
             relabel: Vec::new(),
+            otlp: OtlpSettings::default(),
         }
     }
 }

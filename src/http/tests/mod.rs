@@ -10,4 +10,5 @@ mod operation;
 mod traps;
 mod connections;
 mod access;
+mod imports;
 mod tls;

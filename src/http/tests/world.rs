@@ -16,7 +16,7 @@ use crate::access::{self, Access, Tokens, system_chance};
 use crate::http::*;
 use crate::ingest::relabel::{RelabelConfig, Rewritten, steps};
 use crate::ingest::wire::WireError;
-use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written};
+use crate::ingest::{ImportFormat, ImportRequest, IngestError, WriteRequest, WriteVersion, Written};
 use crate::model::{Column, Labels, LabelsBuilder, Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
@@ -335,6 +335,7 @@ impl Queries for Watched {
 #[derive(Default)]
 pub(super) struct Scribe {
     pub(super) taken: Mutex<Vec<Taken>>,
+    pub(super) imported: Mutex<Vec<Imported>>,
 }
 
 /// What a write came with.
@@ -347,6 +348,13 @@ pub(super) struct Taken {
     pub(super) received_at: i64,
 }
 
+/// What an import came as.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Imported {
+    pub(super) format: ImportFormat,
+    pub(super) extra: Vec<(String, String)>,
+}
+
 impl Writer for Scribe {
     fn write(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
         let two = request.content_type.is_some_and(|kind| kind.contains("v2"));
@@ -357,8 +365,23 @@ impl Writer for Scribe {
             labels: request.labels.to_vec(),
             received_at: request.received_at.as_millis(),
         });
+        let refusals = Scribe::become_of(request.body)?;
+        let appended = Appended { samples: 5, histograms: 1, exemplars: 2, refusals };
+        Ok(Written { appended, version: if two { WriteVersion::V2 } else { WriteVersion::V1 } })
+    }
+
+    fn import(&self, request: &ImportRequest<'_>) -> Result<Appended, IngestError> {
+        let (format, extra) = (request.format.clone(), request.extra.to_vec());
+        self.imported.lock().unwrap().push(Imported { format, extra });
+        Ok(Appended { samples: 5, refusals: Scribe::become_of(request.body)?, ..Appended::default() })
+    }
+}
+
+impl Scribe {
+    /// What became of a body, by what it says; imports share it.
+    fn become_of(body: &[u8]) -> Result<Refusals, IngestError> {
         let mut refusals = Refusals::default();
-        match request.body {
+        match body {
             b"broken" => return Err(WireError::Empty.into()),
             b"bomb" => return Err(IngestError::TooLarge(8)),
             b"png" => return Err(IngestError::Unsupported("content type image/png".into())),
@@ -371,8 +394,7 @@ impl Writer for Scribe {
             b"relabeled" => refusals.add(&Refused::Relabeled, 7, || unreachable!("no fault, no name")),
             _ => {}
         }
-        let appended = Appended { samples: 5, histograms: 1, exemplars: 2, refusals };
-        Ok(Written { appended, version: if two { WriteVersion::V2 } else { WriteVersion::V1 } })
+        Ok(refusals)
     }
 }
 

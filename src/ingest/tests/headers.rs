@@ -58,7 +58,15 @@ fn encodings_decompress_or_are_refused() {
     check(Some("zstd"), &snappy(&plain), "malformed");
     check(Some("zstd"), &zstd[..zstd.len() - 1], "malformed");
     check(Some("identity"), &zstd, "malformed");
-    check(Some("gzip"), &plain, "unsupported");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &plain).unwrap();
+    let gzip = gzip.finish().unwrap();
+    check(Some("gzip"), &gzip, "v1");
+    check(Some("gzip"), &gzip[..gzip.len() - 9], "malformed");
+    check(Some("gzip"), &plain, "malformed");
+    // Remote write 2.0 is snappy's alone.
+    let two = WriteRequest { content_type: Some(V2), content_encoding: Some("gzip"), ..request(&gzip) };
+    assert_eq!(outcome(&Door::new().ingest.write(&two)), "unsupported");
     check(Some("deflate"), &plain, "unsupported");
     check(Some("snappy, identity"), &plain, "unsupported");
     for encoding in [None, Some("snappy"), Some("zstd"), Some("identity")] {

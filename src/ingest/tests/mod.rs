@@ -29,12 +29,12 @@ pub(super) struct Recorder {
 }
 
 #[derive(Default)]
-pub(super) struct Kept {
-    pub(super) series: Vec<(SeriesName, Vec<BatchSample>)>,
+pub(in crate::ingest) struct Kept {
+    pub(in crate::ingest) series: Vec<(SeriesName, Vec<BatchSample>)>,
     pub(super) keys: Vec<Vec<u8>>,
     pub(super) seeds: Vec<u64>,
-    pub(super) exemplars: Vec<(usize, Exemplar)>,
-    pub(super) metadata: Vec<(String, MetricMetadata)>,
+    pub(in crate::ingest) exemplars: Vec<(usize, Exemplar)>,
+    pub(in crate::ingest) metadata: Vec<(String, MetricMetadata)>,
 }
 
 impl SampleSink for Recorder {
@@ -71,17 +71,17 @@ impl SampleSink for Recorder {
 }
 
 /// A way in with the store behind it.
-pub(super) struct Door {
-    pub(super) ingest: Ingest,
+pub(in crate::ingest) struct Door {
+    pub(in crate::ingest) ingest: Ingest,
     store: Arc<Recorder>,
 }
 
 impl Door {
-    pub(super) fn new() -> Self {
+    pub(in crate::ingest) fn new() -> Self {
         Door::with(Settings::default())
     }
 
-    pub(super) fn with(settings: Settings) -> Self {
+    pub(in crate::ingest) fn with(settings: Settings) -> Self {
         let store = Arc::new(Recorder::default());
         Door { ingest: Ingest::new(settings, store.clone(), Metrics::default()), store }
     }
@@ -103,7 +103,7 @@ impl Door {
     }
 
     /// What the store was given since the last question.
-    pub(super) fn kept(&self) -> Kept {
+    pub(in crate::ingest) fn kept(&self) -> Kept {
         std::mem::take(&mut *self.store.kept.lock().unwrap())
     }
 }

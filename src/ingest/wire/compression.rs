@@ -1,7 +1,9 @@
 //! Bodies decompressed into memory whose size is known beforehand.
 
+use std::borrow::Cow;
 use std::io::Read;
 
+use super::super::IngestError;
 use super::super::format::{Compression, WriteVersion};
 use super::WireError;
 
@@ -36,6 +38,8 @@ impl<'a> Body<'a> {
         };
         let decoded_bytes = match compression {
             Compression::Snappy => snap::raw::decompress_len(bytes)?,
+            // The size that gzip tells stands at its end, and counts to 4 GiB only.
+            Compression::Gzip => decoded_bytes_max,
             // Where a frame does not tell its size, the most that it may have.
             Compression::Zstd => match zstd::zstd_safe::get_frame_content_size(bytes) {
                 Ok(Some(size)) => usize::try_from(size).unwrap_or(usize::MAX),
@@ -85,9 +89,71 @@ impl<'a> Body<'a> {
                     false => Ok(buffer),
                 }
             }
+            Compression::Gzip => {
+                read_bounded(
+                    flate2::read::MultiGzDecoder::new(self.bytes),
+                    buffer,
+                    decoded_bytes_max,
+                    WireError::Gzip,
+                )?;
+                Ok(buffer)
+            }
             Compression::Identity | Compression::Undeclared => Ok(self.bytes),
         }
     }
+}
+
+/// Reads all that comes out, up to the limit.
+fn read_bounded(
+    from: impl Read,
+    into: &mut Vec<u8>,
+    bytes_max: usize,
+    error: impl Fn(std::io::Error) -> WireError,
+) -> Result<(), WireError> {
+    into.clear();
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX - 1);
+    from.take(limit + 1).read_to_end(into).map_err(error)?;
+    match into.len() > bytes_max {
+        true => Err(WireError::DecodedTooLarge { limit: bytes_max }),
+        false => Ok(()),
+    }
+}
+
+/// A body of whatever encoding the other protocols come in.
+///
+/// # Errors
+/// Where the encoding is unknown, the body is not of it, or is larger than the limit once decompressed.
+pub(in crate::ingest) fn decompress<'a>(
+    bytes: &'a [u8],
+    encoding: Option<&str>,
+    bytes_max: usize,
+) -> Result<Cow<'a, [u8]>, IngestError> {
+    let mut buffer = Vec::new();
+    match encoding.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => return Ok(Cow::Borrowed(bytes)),
+        "gzip" | "x-gzip" => {
+            read_bounded(flate2::read::MultiGzDecoder::new(bytes), &mut buffer, bytes_max, WireError::Gzip)?;
+        }
+        "deflate" => read_bounded(flate2::read::ZlibDecoder::new(bytes), &mut buffer, bytes_max, WireError::Gzip)?,
+        "zstd" => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(WireError::Zstd)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(WireError::Zstd)?;
+            read_bounded(decoder, &mut buffer, bytes_max, WireError::Zstd)?;
+        }
+        "snappy" => {
+            let length = snap::raw::decompress_len(bytes).map_err(WireError::Snappy)?;
+            if length > bytes_max || length > bytes.len().saturating_mul(SNAPPY_RATIO_MAX) {
+                return Err(WireError::DecodedTooLarge { limit: bytes_max }.into());
+            }
+            buffer = snap::raw::Decoder::new().decompress_vec(bytes).map_err(WireError::Snappy)?;
+        }
+        other => {
+            return Err(IngestError::Unsupported(format!(
+                "unsupported content encoding {other:?}; gzip, deflate, zstd, snappy and identity are spoken here"
+            )));
+        }
+    }
+    Ok(Cow::Owned(buffer))
 }
 
 /// Whether the first byte is the tag that such a message begins with.

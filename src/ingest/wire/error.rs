@@ -21,6 +21,12 @@ pub enum WireError {
     /// Zstd cannot read it.
     #[error("zstd: {0}")]
     Zstd(#[source] std::io::Error),
+    /// Gzip or deflate cannot read it.
+    #[error("gzip: {0}")]
+    Gzip(#[source] std::io::Error),
+    /// No JSON, or not of the form that is expected.
+    #[error("json: {0}")]
+    Json(String),
     /// Larger than the limit once decompressed.
     #[error("request body decompresses to more than {limit} bytes")]
     DecodedTooLarge {

@@ -40,7 +40,7 @@ pub(super) fn read_label(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
 }
 
 /// Appends one label to a key.
-pub(super) fn push_label(key: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(in crate::ingest) fn push_label(key: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     let text_field_bytes = |text: &[u8]| 1 + varint_bytes(text.len()) + text.len();
     key.push(LABEL_TAG);
     push_varint(key, (text_field_bytes(name) + text_field_bytes(value)) as u64);

@@ -16,8 +16,8 @@ mod error;
 mod exemplar;
 mod histogram;
 pub(super) mod key;
-mod protobuf;
-mod request;
+pub(super) mod protobuf;
+pub(super) mod request;
 mod v1;
 mod v2;
 

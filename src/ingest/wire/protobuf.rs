@@ -5,14 +5,14 @@
 use super::WireError;
 
 /// The fields of one message, in the sender's order.
-pub(super) struct Fields<'a> {
+pub(in crate::ingest) struct Fields<'a> {
     rest: &'a [u8],
     message: &'static str,
 }
 
 /// The value of one field, by wire type.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Field<'a> {
+pub(in crate::ingest) enum Field<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -21,13 +21,13 @@ pub(super) enum Field<'a> {
 
 impl<'a> Fields<'a> {
     /// `message` is what errors call it.
-    pub(super) fn of(bytes: &'a [u8], message: &'static str) -> Self {
+    pub(in crate::ingest) fn of(bytes: &'a [u8], message: &'static str) -> Self {
         Fields { rest: bytes, message }
     }
 
     /// The next field with its number, or `None` behind the last one.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Field<'a>)>, WireError> {
+    pub(in crate::ingest) fn next(&mut self) -> Result<Option<(u32, Field<'a>)>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -49,7 +49,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A known field that came with another wire type than its own.
-    pub(super) fn mistyped(&self, number: u32) -> WireError {
+    pub(in crate::ingest) fn mistyped(&self, number: u32) -> WireError {
         WireError::Mistyped { message: self.message, field: number }
     }
 
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
 
 /// Reads a varint off the front of `bytes`; `None` where it is cut off or longer than 64 bits.
 #[inline]
-pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
+pub(in crate::ingest) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     match **bytes {
         // Tags and lengths are nearly always that short.
         [low, ..] if low < 0x80 => {
@@ -110,7 +110,7 @@ fn long_varint(bytes: &mut &[u8]) -> Option<u64> {
 /// The number in a varint of up to eight bytes which is all of `bytes`, without a branch for each byte; `None` where it
 /// is anything else.
 #[inline]
-pub(super) fn whole_varint(bytes: &[u8]) -> Option<u64> {
+pub(in crate::ingest) fn whole_varint(bytes: &[u8]) -> Option<u64> {
     let mut word = [0; 8];
     word.get_mut(..bytes.len())?.copy_from_slice(bytes);
     let word = u64::from_le_bytes(word);
@@ -127,7 +127,7 @@ pub(super) fn whole_varint(bytes: &[u8]) -> Option<u64> {
 }
 
 /// Appends a varint.
-pub(super) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(in crate::ingest) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -136,12 +136,12 @@ pub(super) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// A signed number as `sint32` and `sint64` carry it: small magnitudes are small numbers.
-pub(super) fn zigzag(value: u64) -> i64 {
+pub(in crate::ingest) fn zigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 /// Numbers of a repeated varint field: packed into one field, or one field for each.
-pub(super) fn push_varints<T>(field: Field<'_>, into: &mut Vec<T>, from: impl Fn(u64) -> T) -> Option<()> {
+pub(in crate::ingest) fn push_varints<T>(field: Field<'_>, into: &mut Vec<T>, from: impl Fn(u64) -> T) -> Option<()> {
     match field {
         Field::Varint(value) => into.push(from(value)),
         Field::Bytes(mut packed) => {
@@ -155,7 +155,7 @@ pub(super) fn push_varints<T>(field: Field<'_>, into: &mut Vec<T>, from: impl Fn
 }
 
 /// Numbers of a repeated double field: packed into one field, or one field for each.
-pub(super) fn push_doubles(field: Field<'_>, into: &mut Vec<f64>) -> Option<()> {
+pub(in crate::ingest) fn push_doubles(field: Field<'_>, into: &mut Vec<f64>) -> Option<()> {
     match field {
         Field::Fixed64(bits) => into.push(f64::from_bits(bits)),
         Field::Bytes(packed) => {

@@ -28,7 +28,7 @@ pub(in crate::ingest) struct Decoded<'a> {
 }
 
 /// Where the bytes of a key stand.
-pub(super) enum Key<'a> {
+pub(in crate::ingest) enum Key<'a> {
     /// In the body.
     Sent(&'a [u8]),
     /// In `Decoded::built`.
@@ -60,7 +60,12 @@ impl<'a> Decoded<'a> {
     }
 
     /// Adds a series whose samples are the last ones added, from index `first` on.
-    pub(super) fn push_series(&mut self, key: Key<'a>, first: usize, settings: &Settings) -> Result<(), WireError> {
+    pub(in crate::ingest) fn push_series(
+        &mut self,
+        key: Key<'a>,
+        first: usize,
+        settings: &Settings,
+    ) -> Result<(), WireError> {
         at_most(self.series.len(), settings.series_per_request_max, "series")?;
         self.series.push((key, first..self.samples.len()));
         Ok(())
@@ -72,14 +77,18 @@ impl<'a> Decoded<'a> {
     }
 
     #[inline]
-    pub(super) fn push_sample(&mut self, sample: BatchSample, settings: &Settings) -> Result<(), WireError> {
+    pub(in crate::ingest) fn push_sample(&mut self, sample: BatchSample, settings: &Settings) -> Result<(), WireError> {
         at_most(self.samples.len(), settings.samples_per_request_max, "samples")?;
         self.samples.push(sample);
         Ok(())
     }
 
     /// Adds an exemplar of the next series, or counts that there is none to keep.
-    pub(super) fn push_exemplar(&mut self, exemplar: Option<Exemplar>, settings: &Settings) -> Result<(), WireError> {
+    pub(in crate::ingest) fn push_exemplar(
+        &mut self,
+        exemplar: Option<Exemplar>,
+        settings: &Settings,
+    ) -> Result<(), WireError> {
         at_most(self.exemplars.len(), settings.samples_per_request_max, "exemplars")?;
         match exemplar {
             Some(exemplar) => self.exemplars.push((self.next_series(), exemplar)),
@@ -114,7 +123,7 @@ impl<'a> Decoded<'a> {
         }
     }
 
-    pub(super) fn push_metadata(
+    pub(in crate::ingest) fn push_metadata(
         &mut self,
         metric: String,
         metadata: MetricMetadata,
@@ -128,7 +137,7 @@ impl<'a> Decoded<'a> {
     /// Builds a key by what `write` appends.
     ///
     /// Built keys may repeat what the body says once, so all of them together are held to the size of a body.
-    pub(super) fn build_key(
+    pub(in crate::ingest) fn build_key(
         &mut self,
         settings: &Settings,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), Refused>,
@@ -150,7 +159,7 @@ impl<'a> Decoded<'a> {
 
 /// `Err` where one more would pass the limit.
 #[inline]
-pub(super) fn at_most(count: usize, limit: usize, what: &'static str) -> Result<(), WireError> {
+pub(in crate::ingest) fn at_most(count: usize, limit: usize, what: &'static str) -> Result<(), WireError> {
     match count < limit {
         true => Ok(()),
         false => Err(WireError::TooMany { what, limit }),
@@ -161,7 +170,7 @@ pub(super) fn at_most(count: usize, limit: usize, what: &'static str) -> Result<
 const KINDS: [&str; 8] = ["unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
 
 /// Longest help text that is kept, in bytes.
-const HELP_BYTES_MAX: usize = 4096;
+pub(in crate::ingest) const HELP_BYTES_MAX: usize = 4096;
 
 /// The type of a metric; what is not known is `unknown`.
 pub(super) fn kind_name(kind: u64) -> &'static str {
