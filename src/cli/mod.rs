@@ -3,6 +3,7 @@
 mod check;
 mod store;
 mod test;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -76,6 +77,9 @@ enum Command {
     /// Ask a running Weir or Prometheus, or the data of a stopped Weir
     #[command(subcommand)]
     Query(ask::Ask),
+    /// Make, list and revoke tokens: who may ask for what, and which part of the data they see
+    #[command(subcommand)]
+    Token(token::Token),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -142,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check::run(check),
         Command::Test(test) => test::run(test),
         Command::Store(store) => store::run(&store),
+        Command::Token(token) => token::run(&token),
         Command::Query(ask) => match ask::run(&ask) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&[with_causes(error.as_ref())]),

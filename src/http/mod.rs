@@ -70,6 +70,7 @@ pub use services::{Admin, BuildInfo, ConfigStatus, Queries, Relabeling, Services
 pub use status::PROMETHEUS_VERSION;
 pub use storage::{Cardinality, CardinalityWish, PartsReport, StorageReport};
 pub use tls::{Tls, TlsAcceptance, TlsSettings};
+pub use tokens::{token_json, token_spec};
 
 use caller::guarded;
 use gate::Gate;

@@ -20,6 +20,24 @@ use super::{Http, answer, body};
 /// Largest body of a request for a token, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// What a token shall be, from the JSON that `POST /api/v1/admin/tokens` takes.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn token_spec(json: &[u8], now: Timestamp) -> Result<TokenSpec, ApiError> {
+    let wish: Wish = serde_json::from_slice(json).map_err(|error| ApiError::bad_data(error.to_string()))?;
+    wish.spec(now)
+}
+
+/// A token as the API shows it, without its secret.
+pub fn token_json(token: &Token) -> String {
+    let mut json = Json::default();
+    json.raw("{");
+    write_token(&mut json, token);
+    json.raw("}");
+    json.into_string()
+}
+
 /// `/api/v1/whoami`
 pub(super) async fn whoami(State(http): State<Arc<Http>>, caller: Caller) -> Response {
     let access = &http.services.access;

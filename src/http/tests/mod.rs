@@ -10,5 +10,6 @@ mod operation;
 mod traps;
 mod connections;
 mod access;
+mod scope;
 mod imports;
 mod tls;

@@ -59,7 +59,16 @@ impl World {
         World::wished(Wish::default())
     }
 
+    /// A world over another store.
+    pub(super) fn over(source: Arc<dyn SampleSource>) -> Self {
+        World::built(Wish::default(), source)
+    }
+
     pub(super) fn wished(wish: Wish) -> Self {
+        World::built(wish, Arc::new(Shelf))
+    }
+
+    fn built(wish: Wish, source: Arc<dyn SampleSource>) -> Self {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let readiness = Arc::new(Readiness::default());
@@ -72,7 +81,7 @@ impl World {
         let tokens = Tokens::open(Arc::new(Notes::default()), system_chance()).expect("no tokens yet");
         let access = Arc::new(Access::new(tokens, access::Settings::default()));
         let services = Services {
-            source: Arc::new(Shelf),
+            source,
             access: Arc::clone(&access),
             relabeling: Arc::new(Rewriter),
             queries: engine.clone(),
