@@ -27,15 +27,19 @@ pub(super) struct Place {
     #[arg(long = "as", value_name = "TOKEN", env = "WEIR_TOKEN", hide_env_values = true)]
     credentials: Option<String>,
 
-    /// A user of web.yml to ask as; the password is read from the environment, WEIR_PASSWORD
+    /// A user of web.yml to ask as
     #[arg(long, value_name = "NAME", conflicts_with = "credentials")]
     user: Option<String>,
+
+    /// The user's password; better in the environment, where other processes do not see it
+    #[arg(long, value_name = "PASSWORD", env = "WEIR_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
     /// Make a token and print it: it is shown this once
-    Create(Create),
+    Create(Box<Create>),
     /// List tokens, without their secrets
     List {
         #[command(flatten)]
@@ -211,7 +215,7 @@ impl Place {
                 request = request.bearer_auth(token);
             }
             if let Some(name) = &self.user {
-                request = request.basic_auth(name, std::env::var("WEIR_PASSWORD").ok());
+                request = request.basic_auth(name, self.password.as_ref());
             }
             if let Some(body) = body {
                 request = request.json(body);
