@@ -38,6 +38,7 @@ pub use histograms::{decode_histograms, encode_histograms, histogram_cells};
 pub(crate) use integers::{put_integers, take_integers};
 pub use times::{decode_times, encode_times};
 pub use values::{decode_some_values, decode_values, encode_values, encode_values_cold};
+pub(crate) use zstd_frame::decompress_frame;
 
 /// Most rows of one block: a day at ten samples a second, and 8 MiB of floats.
 pub const MAX_ROWS: usize = 1 << 20;

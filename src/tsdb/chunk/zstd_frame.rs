@@ -42,13 +42,17 @@ pub(super) fn compress(data: &[u8], level: i32, out: &mut Vec<u8>) -> bool {
 
 /// The data of a frame, which must be all of `frame` and hold at most `most` bytes.
 pub(super) fn decompress(frame: &[u8], most: usize) -> Result<Vec<u8>, ChunkError> {
-    let frame = [&MAGIC, frame].concat();
+    decompress_frame(&[&MAGIC, frame].concat(), most)
+}
+
+/// The data of a zstd frame as it stands in a file, which must hold at most `most` bytes.
+pub(crate) fn decompress_frame(frame: &[u8], most: usize) -> Result<Vec<u8>, ChunkError> {
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,
             None => slot.insert(Decompressor::new().map_err(ChunkError::Zstd)?),
         };
-        decompressor.decompress(&frame, most).map_err(ChunkError::Zstd)
+        decompressor.decompress(frame, most).map_err(ChunkError::Zstd)
     })
 }
 

@@ -174,6 +174,8 @@ pub(super) struct Columns {
     places: Vec<(u32, u32)>,
     kept: Vec<Mutex<Option<Arc<Stretch>>>>,
     kept_bytes: AtomicUsize,
+    /// Whether all columns may be kept at once: then they are kept whole, and none is decoded twice.
+    all_fit: bool,
 }
 
 /// Some rows of a column, decoded.
@@ -217,7 +219,9 @@ impl Columns {
         }
         let mut kept = Vec::new();
         kept.resize_with(count.min(KEPT_COLUMNS), Mutex::default);
-        Some(Columns { heads, places, kept, kept_bytes: AtomicUsize::new(0) })
+        let all_bytes: usize = heads.iter().map(|head| head.rows as usize * size_of::<Timestamp>()).sum();
+        let all_fit = all_bytes <= KEPT_BYTES && count <= KEPT_COLUMNS;
+        Some(Columns { heads, places, kept, kept_bytes: AtomicUsize::new(0), all_fit })
     }
 
     pub(super) fn head(&self, column: u32) -> Option<&Head> {
@@ -233,7 +237,10 @@ impl Columns {
         range: TimeRange,
     ) -> Result<Arc<Stretch>, StoreError> {
         let head = self.head(column).ok_or_else(|| file.corrupt(0, "a chunk of a column that is not there"))?;
-        let (start, end) = (range.start().clamp(head.first, head.last), range.end().clamp(head.first, head.last));
+        let (start, end) = match self.all_fit {
+            true => (head.first, head.last),
+            false => (range.start().clamp(head.first, head.last), range.end().clamp(head.first, head.last)),
+        };
         let slot = &self.kept[column as usize % self.kept.len()];
         if let Some(kept) = slot.lock().as_ref()
             && kept.column == column

@@ -1,19 +1,19 @@
 //! Blocks of labels: 128 series each, by what they share with the series before, under zstd.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-
 use crate::model::Labels;
 use crate::store::StoreError;
 
 use super::super::bytes::{Reader, put_bytes, put_u64};
+use super::super::chunk::decompress_frame;
 use super::BLOCK_SERIES;
 use super::blocks::{BlockFile, BlockTable};
+use super::recent::Recent;
 
 const ZSTD_LEVEL: i32 = 3;
 /// No block is larger before compression, in bytes.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
+/// Decoded blocks that an open part keeps, some 30 KiB each.
+const RECENT_BLOCKS: usize = 4;
 
 /// The labels of a part being written.
 pub(super) struct LabelsWriter {
@@ -62,13 +62,42 @@ impl LabelsWriter {
 /// The labels of an open part.
 pub(super) struct PartLabels {
     table: BlockTable,
-    /// The block read last: ordinals come in order.
-    recent: Mutex<Option<(usize, Arc<Vec<Labels>>)>>,
+    recent: Recent<LabelsBlock, RECENT_BLOCKS>,
+}
+
+/// A block of packed labels, one behind the other. Most look-ups want few of them, so labels are made when asked for.
+struct LabelsBlock {
+    texts: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<u32>,
+}
+
+impl LabelsBlock {
+    /// Labels by their place in the block; `None` where there are none, or broken ones.
+    fn get(&self, place: usize) -> Option<Labels> {
+        let from = if place == 0 { 0 } else { *self.ends.get(place - 1)? };
+        let packed = self.texts.get(from as usize..*self.ends.get(place)? as usize)?;
+        Labels::from_packed(std::str::from_utf8(packed).ok()?)
+    }
+
+    fn read(plain: &[u8]) -> Option<LabelsBlock> {
+        let mut block = LabelsBlock { texts: Vec::with_capacity(plain.len() * 4), ends: Vec::new() };
+        let (mut reader, mut last) = (Reader::new(plain), 0..0);
+        while !reader.is_empty() {
+            let shared = reader.usize().filter(|shared| *shared <= last.len())?;
+            let start = block.texts.len();
+            block.texts.extend_from_within(last.start..last.start + shared);
+            block.texts.extend_from_slice(reader.bytes()?);
+            last = start..block.texts.len();
+            block.ends.push(u32::try_from(last.end).ok()?);
+        }
+        Some(block)
+    }
 }
 
 impl PartLabels {
     pub(super) fn new(table: BlockTable) -> Self {
-        PartLabels { table, recent: Mutex::new(None) }
+        PartLabels { table, recent: Recent::default() }
     }
 
     pub(super) fn table(&self) -> &BlockTable {
@@ -78,28 +107,25 @@ impl PartLabels {
     /// The labels of a series by its ordinal.
     pub(super) fn of(&self, file: &BlockFile, ordinal: u32) -> Result<Labels, StoreError> {
         let (number, place) = (ordinal as usize / BLOCK_SERIES, ordinal as usize % BLOCK_SERIES);
-        let mut recent = self.recent.lock();
-        let block = match recent.as_ref().filter(|(known, _)| *known == number) {
-            Some((_, block)) => block,
-            None => &recent.insert((number, Arc::new(self.block(file, number)?))).1,
-        };
-        block.get(place).cloned().ok_or_else(|| file.corrupt(self.table.offset(number), "a series without labels"))
+        let block = self.recent.get(number, || self.block(file, number))?;
+        block.get(place).ok_or_else(|| file.corrupt(self.table.offset(number), "a series without labels"))
     }
 
-    pub(super) fn block(&self, file: &BlockFile, number: usize) -> Result<Vec<Labels>, StoreError> {
+    /// All labels of a block.
+    pub(super) fn all_of(&self, file: &BlockFile, number: usize) -> Result<Vec<Labels>, StoreError> {
+        let block = self.block(file, number)?;
+        let labels = (0..block.ends.len()).map(|place| block.get(place)).collect::<Option<_>>();
+        labels.ok_or_else(|| file.corrupt(self.table.offset(number), "broken labels"))
+    }
+
+    fn block(&self, file: &BlockFile, number: usize) -> Result<LabelsBlock, StoreError> {
         let block = file.block(&self.table, number)?;
         let broken = || file.corrupt(self.table.offset(number), "broken labels");
         let mut reader = Reader::new(&block);
         let plain_bytes = reader.usize().filter(|bytes| *bytes <= BLOCK_BYTES_MAX).ok_or_else(broken)?;
         let squeezed = reader.take(reader.remaining()).ok_or_else(broken)?;
-        let plain = zstd::bulk::decompress(squeezed, plain_bytes).map_err(|_| broken())?;
-        let (mut reader, mut packed, mut labels) = (Reader::new(&plain), Vec::new(), Vec::new());
-        while !reader.is_empty() {
-            take_shared(&mut reader, &mut packed).ok_or_else(broken)?;
-            let text = std::str::from_utf8(&packed).map_err(|_| broken())?;
-            labels.push(Labels::from_packed(text).ok_or_else(broken)?);
-        }
-        Ok(labels)
+        let plain = decompress_frame(squeezed, plain_bytes).map_err(|_| broken())?;
+        LabelsBlock::read(&plain).ok_or_else(broken)
     }
 }
 

@@ -20,6 +20,7 @@
 //! Read next: [`write`](self::write), then [`read`] and [`directory`]; docs/format.md has every byte.
 
 mod blocks;
+mod recent;
 mod columns;
 mod directory;
 mod labels;

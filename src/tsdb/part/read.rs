@@ -4,7 +4,6 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
 use crate::model::{Column, Labels, TimeRange, Timestamp};
@@ -20,10 +19,14 @@ use super::columns::Columns;
 use super::directory::{self, DirectoryBlock};
 use super::labels::PartLabels;
 use super::postings::NameTable;
+use super::recent::Recent;
 use super::{
     BLOCK_SERIES, ChunkRef, END_MAGIC, FOOTER_BYTES, HEADER_BYTES, Level, MAGIC, Meta, Place, SeriesChunks, Times,
     VERSION,
 };
+
+/// Decoded blocks of the directory that an open part keeps, some 10 KiB each.
+const RECENT_BLOCKS: usize = 8;
 
 /// An open part.
 pub(crate) struct Part {
@@ -44,8 +47,7 @@ pub(crate) struct Part {
     columns: OnceLock<Columns>,
     /// Series id to ordinal, read when a series is looked for by id.
     by_id: OnceLock<Vec<(u32, u32)>>,
-    /// The block of the directory read last.
-    recent: Mutex<Option<(usize, Arc<DirectoryBlock>)>>,
+    recent: Recent<DirectoryBlock, RECENT_BLOCKS>,
     /// What matchers found here.
     pub(super) answers: Answers,
 }
@@ -169,7 +171,7 @@ impl Part {
             names: tables.names,
             columns: OnceLock::new(),
             by_id: OnceLock::new(),
-            recent: Mutex::new(None),
+            recent: Recent::default(),
             answers: Answers::default(),
             file,
         })
@@ -371,14 +373,7 @@ impl Part {
     }
 
     fn recent_directory_block(&self, number: usize) -> Result<Arc<DirectoryBlock>, StoreError> {
-        if let Some((known, block)) = &*self.recent.lock()
-            && *known == number
-        {
-            return Ok(block.clone());
-        }
-        let block = Arc::new(self.directory_block(number)?);
-        *self.recent.lock() = Some((number, block.clone()));
-        Ok(block)
+        self.recent.get(number, || self.directory_block(number))
     }
 
     pub(super) fn directory_block(&self, number: usize) -> Result<DirectoryBlock, StoreError> {

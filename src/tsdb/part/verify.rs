@@ -46,7 +46,7 @@ impl Part {
         let mut last_labels: Option<Labels> = None;
         for number in 0..(self.meta().series as usize).div_ceil(BLOCK_SERIES) {
             let name = || format!("series {} and on", number * BLOCK_SERIES);
-            let labels = self.labels.block(&self.file, number).unwrap_or_else(|error| {
+            let labels = self.labels.all_of(&self.file, number).unwrap_or_else(|error| {
                 losses.add(error, name);
                 Vec::new()
             });
