@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+/// A block by its number.
+type Block<T> = (usize, Arc<T>);
+
 /// Up to `PLACES` decoded blocks of one kind.
 pub(super) struct Recent<T, const PLACES: usize> {
-    places: [Mutex<Option<(usize, Arc<T>)>>; PLACES],
+    places: [Mutex<Option<Block<T>>>; PLACES],
 }
 
 impl<T, const PLACES: usize> Default for Recent<T, PLACES> {
