@@ -37,6 +37,9 @@ mod query;
 mod running;
 mod series;
 mod rules;
+mod rule_json;
+mod backtest;
+mod ruler;
 mod status;
 pub mod storage;
 mod write;
@@ -158,7 +161,11 @@ fn reading() -> Router<Arc<Http>> {
         .route("/api/v1/label/{name}/values", ask(series::label_values))
         .route("/api/v1/metadata", ask(series::metadata))
         .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/rules/backtest", ask(backtest::run))
         .route("/api/v1/alerts", get(rules::alerts))
+        .route("/api/v1/group", get(rules::group))
+        .route("/api/v1/rule", get(rules::rule))
+        .route("/api/v1/alert", get(rules::alert))
         .route("/api/v1/features", get(status::features))
         // Grafana asks for it before it asks for anything else.
         .route("/api/v1/status/buildinfo", get(status::build_info))
@@ -196,6 +203,12 @@ fn writing() -> Router<Arc<Http>> {
 fn telling() -> Router<Arc<Http>> {
     Router::new()
         .route("/api/v1/alertmanagers", get(rules::alertmanagers))
+        .route("/api/v1/notifiers", get(rules::notifiers))
+        .route("/config/v1/rules", get(ruler::all))
+        .route("/config/v1/rules/{namespace}", get(ruler::namespace))
+        .route("/config/v1/rules/{namespace}/{group}", get(ruler::group))
+        .route("/api/v1/rules/{namespace}", get(ruler::namespace))
+        .route("/api/v1/rules/{namespace}/{group}", get(ruler::group))
         .route("/api/v1/targets", get(status::targets))
         .route("/api/v1/targets/metadata", ask(status::empty_list))
         .route("/api/v1/scrape_pools", get(status::scrape_pools))
@@ -223,6 +236,10 @@ fn changing() -> Router<Arc<Http>> {
         .route("/api/v1/admin/tokens", get(tokens::list).post(tokens::create))
         .route("/api/v1/admin/tokens/{id}", delete(tokens::revoke))
         .route("/api/v1/admin/tokens/{id}/revoke", change(tokens::revoke))
+        .route("/config/v1/rules/{namespace}", post(ruler::set).delete(ruler::remove_namespace))
+        .route("/config/v1/rules/{namespace}/{group}", delete(ruler::remove_group))
+        .route("/api/v1/rules/{namespace}", post(ruler::set).delete(ruler::remove_namespace))
+        .route("/api/v1/rules/{namespace}/{group}", delete(ruler::remove_group))
         .route("/-/reload", change(ops::reload))
 }
 

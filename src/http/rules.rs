@@ -1,19 +1,22 @@
-//! `/rules`, `/alerts`, `/alertmanagers`.
+//! `/rules`, `/alerts`, `/alertmanagers` as Prometheus has them, and what vmalert has beside: one group, rule or alert,
+//! and the notifiers.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 
 use crate::access::Caller;
-use crate::model::{Labels, Matcher, Timestamp, number};
-use crate::rules::status::{AlertPhase, AlertStatus, AlertingState, GroupStatus, Health, RuleState};
+use crate::model::{Labels, Matcher};
+use crate::rules::status::{AlertStatus, GroupStatus, RuleState};
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorKind};
 use super::json::Json;
 use super::params::{NEVER, Params, rfc3339};
-use super::{Http, answer, series};
+use super::rule_json::{Shown, rule_state};
+use super::{Http, answer, json_response, series};
 
 /// `/api/v1/rules`
 pub(super) async fn rules(State(http): State<Arc<Http>>, caller: Caller, params: Params) -> Result<Response, ApiError> {
@@ -21,17 +24,31 @@ pub(super) async fn rules(State(http): State<Arc<Http>>, caller: Caller, params:
     let page = Page::read(&params)?;
     let mut groups = seen(&http, &caller);
     for group in &mut groups {
-        group.rules.retain(|rule| wanted.rule(rule));
+        let mut rules = std::mem::take(&mut group.rules);
+        rules.retain(|rule| wanted.rule(rule) && wanted.found(group, rule));
+        group.rules = rules;
     }
     // A group of which nothing is left is not shown. (Prometheus 3.14)
     groups.retain(|group| wanted.group(group) && !group.rules.is_empty());
+    let (total_groups, total_rules) = (groups.len(), groups.iter().map(|group| group.rules.len()).sum::<usize>());
     let (groups, next) = page.cut(groups)?;
+    let files = http.services.rules.files();
+    let shown = Shown::of(&http, wanted.alerts);
     Ok(answer(|json| {
-        json.raw("{\"groups\":").array(&groups, |json, group| write_group(json, group, wanted.alerts));
+        json.raw("{\"groups\":").array(&groups, |json, group| shown.group(json, group));
         if let Some(next) = &next {
             json.raw(",\"groupNextToken\":").string(next);
         }
-        json.raw("}");
+        if let (Some(number), Some(size)) = (page.number, page.groups_max) {
+            json.raw(",\"page\":").integer(number).raw(",\"total_pages\":").integer(total_groups.div_ceil(size));
+            json.raw(",\"total_groups\":").integer(total_groups).raw(",\"total_rules\":").integer(total_rules);
+        }
+        json.raw(",\"reload\":{\"ok\":").raw(if files.problems.is_empty() { "true" } else { "false" });
+        json.raw(",\"at\":").string(&files.loaded_at.map_or_else(|| NEVER.to_owned(), rfc3339));
+        json.raw(",\"problems\":").array(&files.problems, |json, problem| {
+            json.string(problem);
+        });
+        json.raw("}}");
     }))
 }
 
@@ -56,6 +73,7 @@ fn seen(http: &Http, caller: &Caller) -> Vec<GroupStatus> {
             }
             if !is_own {
                 (rule.query, rule.labels, rule.last_error) = (String::new(), Labels::empty(), String::new());
+                rule.updates.clear();
             }
             is_own || has_alerts
         });
@@ -72,6 +90,9 @@ struct Wanted<'a> {
     groups: Vec<&'a str>,
     files: Vec<&'a str>,
     matchers: Vec<Vec<Matcher>>,
+    /// vmalert: states, and a part of a name.
+    states: Vec<&'a str>,
+    search: String,
     alerts: bool,
 }
 
@@ -96,6 +117,8 @@ impl<'a> Wanted<'a> {
             groups: params.all("rule_group[]").collect(),
             files: params.all("file[]").collect(),
             matchers: series::matcher_sets(params).map_err(ApiError::bad_data)?,
+            states: ["state", "state[]", "filter"].iter().flat_map(|name| params.all(name)).collect(),
+            search: params.first("search").to_lowercase(),
             alerts: !exclude_alerts,
         })
     }
@@ -105,11 +128,19 @@ impl<'a> Wanted<'a> {
         among(&self.groups, &group.name) && among(&self.files, &group.file)
     }
 
+    /// Whether the words searched for stand in the name of group, file or rule.
+    fn found(&self, group: &GroupStatus, rule: &RuleState) -> bool {
+        let in_name = |name: &str| name.to_lowercase().contains(&self.search);
+        self.search.is_empty() || in_name(&group.name) || in_name(&group.file) || in_name(&rule.name)
+    }
+
     fn rule(&self, rule: &RuleState) -> bool {
         let kind = if rule.alerting.is_some() { self.alerting } else { self.recording };
         let name = self.names.is_empty() || self.names.contains(&rule.name.as_str());
         let labels = self.matchers.is_empty() || self.matchers.iter().any(|set| Matcher::all_match(set, &rule.labels));
-        kind && name && labels
+        let (state, health) = rule_state(rule);
+        let states = self.states.is_empty() || self.states.iter().any(|wanted| *wanted == state || *wanted == health);
+        kind && name && labels && states
     }
 }
 
@@ -126,6 +157,8 @@ pub(super) fn parse_bool(text: &str) -> Option<bool> {
 struct Page<'a> {
     groups_max: Option<usize>,
     from: &'a str,
+    /// vmalert's way of paging: the page's number, from 1.
+    number: Option<usize>,
 }
 
 impl<'a> Page<'a> {
@@ -134,7 +167,7 @@ impl<'a> Page<'a> {
         let text = params.first("group_limit");
         if text.is_empty() {
             return match from {
-                "" => Ok(Page { groups_max: None, from }),
+                "" => Ok(Page { groups_max: None, from, number: None }),
                 _ => Err(ApiError::parameter(
                     "group_next_token",
                     "group_limit needs to be present in order to paginate over the groups",
@@ -147,7 +180,10 @@ impl<'a> Page<'a> {
             ApiError::parameter("group_limit", why)
         })?;
         match usize::try_from(limit) {
-            Ok(limit @ 1..) => Ok(Page { groups_max: Some(limit), from }),
+            Ok(limit @ 1..) => {
+                let number = params.number("page_num")?.map(|number| usize::try_from(number).unwrap_or(1).max(1));
+                Ok(Page { groups_max: Some(limit), from, number })
+            }
             _ => Err(ApiError::parameter("group_limit", "group_limit needs to be greater than 0")),
         }
     }
@@ -155,6 +191,11 @@ impl<'a> Page<'a> {
     /// The groups of this page, and the token of the next one if there is one.
     fn cut(&self, mut groups: Vec<GroupStatus>) -> Result<(Vec<GroupStatus>, Option<String>), ApiError> {
         let Some(limit) = self.groups_max else { return Ok((groups, None)) };
+        if let Some(number) = self.number {
+            groups.drain(..groups.len().min((number - 1).saturating_mul(limit)));
+            groups.truncate(limit);
+            return Ok((groups, None));
+        }
         if !self.from.is_empty() {
             let at = groups.iter().position(|group| token(group) == self.from).ok_or_else(|| {
                 let why = format!("invalid group_next_token '{}'. were rule groups changed?", self.from);
@@ -175,74 +216,79 @@ fn token(group: &GroupStatus) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-fn write_group(json: &mut Json, group: &GroupStatus, with_alerts: bool) {
-    json.raw("{\"name\":").string(&group.name).raw(",\"file\":").string(&group.file);
-    json.raw(",\"rules\":").array(&group.rules, |json, rule| match &rule.alerting {
-        Some(alerting) => write_alerting(json, rule, alerting, with_alerts),
-        None => write_recording(json, rule),
-    });
-    json.raw(",\"interval\":").number(group.interval.as_seconds()).raw(",\"limit\":").integer(group.limit);
-    json.raw(",\"evaluationTime\":").number(group.evaluation_seconds);
-    json.raw(",\"lastEvaluation\":").string(&when(group.last_evaluation)).raw("}");
-}
-
-fn write_alerting(json: &mut Json, rule: &RuleState, alerting: &AlertingState, with_alerts: bool) {
-    let state = alerting.alerts.iter().map(|alert| alert.phase).max().unwrap_or(AlertPhase::Inactive);
-    json.raw("{\"state\":").string(state.as_str());
-    json.raw(",\"name\":").string(&rule.name).raw(",\"query\":").string(&rule.query);
-    json.raw(",\"duration\":").number(alerting.hold.as_seconds());
-    json.raw(",\"keepFiringFor\":").number(alerting.keep_firing.as_seconds());
-    json.raw(",\"labels\":").labels(&rule.labels).raw(",\"annotations\":").labels(&alerting.annotations);
-    let alerts = if with_alerts { alerting.alerts.as_slice() } else { &[] };
-    json.raw(",\"alerts\":").array(alerts, write_alert);
-    write_outcome(json, rule);
-    json.raw(",\"type\":\"alerting\"}");
-}
-
-fn write_recording(json: &mut Json, rule: &RuleState) {
-    json.raw("{\"name\":").string(&rule.name).raw(",\"query\":").string(&rule.query);
-    json.raw(",\"labels\":").labels(&rule.labels);
-    write_outcome(json, rule);
-    json.raw(",\"type\":\"recording\"}");
-}
-
-fn write_outcome(json: &mut Json, rule: &RuleState) {
-    json.raw(",\"health\":").string(match rule.health {
-        Health::Unknown => "unknown",
-        Health::Ok => "ok",
-        Health::Err => "err",
-    });
-    if !rule.last_error.is_empty() {
-        json.raw(",\"lastError\":").string(&rule.last_error);
-    }
-    json.raw(",\"evaluationTime\":").number(rule.evaluation_seconds);
-    json.raw(",\"lastEvaluation\":").string(&when(rule.last_evaluation));
-}
-
-fn write_alert(json: &mut Json, alert: &AlertStatus) {
-    json.raw("{\"labels\":").labels(&alert.labels).raw(",\"annotations\":").labels(&alert.annotations);
-    json.raw(",\"state\":").string(alert.phase.as_str());
-    json.raw(",\"activeAt\":").string(&rfc3339(alert.active_at));
-    if let Some(since) = alert.keep_firing_since {
-        json.raw(",\"keepFiringSince\":").string(&rfc3339(since));
-    }
-    // Unlike everywhere else, always with an exponent.
-    let mut value = String::new();
-    number::write_exponent(&mut value, alert.value);
-    json.raw(",\"value\":").string(&value).raw("}");
-}
-
-fn when(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| NEVER.to_owned(), rfc3339)
-}
-
 /// `/api/v1/alerts`
 pub(super) async fn alerts(State(http): State<Arc<Http>>, caller: Caller) -> Response {
     let groups = seen(&http, &caller);
-    let alerts = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.alerting.as_ref());
+    let shown = Shown::of(&http, true);
+    let rules = groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+    let alerts = rules.flat_map(|(group, rule)| {
+        let alerts = rule.alerting.iter().flat_map(|alerting| &alerting.alerts);
+        alerts.map(move |alert| (group, rule, alert))
+    });
     answer(|json| {
-        json.raw("{\"alerts\":").array(alerts.flat_map(|alerting| &alerting.alerts), write_alert).raw("}");
+        json.raw("{\"alerts\":").array(alerts, |json, (group, rule, alert)| shown.alert(json, group, rule, alert));
+        json.raw("}");
     })
+}
+
+/// `/api/v1/group?group_id=`
+pub(super) async fn group(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let group = find_group(&http, &caller, &params)?;
+    Ok(plain(|json| Shown::of(&http, true).group(json, &group)))
+}
+
+/// `/api/v1/rule?group_id=&rule_id=`
+pub(super) async fn rule(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let group = find_group(&http, &caller, &params)?;
+    let rule = find_rule(&group, &params)?;
+    Ok(plain(|json| Shown::of(&http, true).with_updates().rule(json, &group, rule)))
+}
+
+/// `/api/v1/alert?group_id=&alert_id=`
+pub(super) async fn alert(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
+    let group = find_group(&http, &caller, &params)?;
+    let wanted = params.first("alert_id");
+    let named = |(rule, alert): &(&RuleState, &AlertStatus)| super::rule_json::alert_id(rule, alert) == wanted;
+    let mut alerts = group.rules.iter().flat_map(|rule| {
+        let alerts = rule.alerting.iter().flat_map(|alerting| &alerting.alerts);
+        alerts.map(move |alert| (rule, alert))
+    });
+    let found = alerts.find(named).ok_or_else(|| missing("alert", wanted))?;
+    Ok(plain(|json| Shown::of(&http, true).alert(json, &group, found.0, found.1)))
+}
+
+pub(super) fn find_group(http: &Http, caller: &Caller, params: &Params) -> Result<GroupStatus, ApiError> {
+    let wanted = params.first("group_id");
+    let found = seen(http, caller).into_iter().find(|group| group.id == wanted);
+    found.ok_or_else(|| missing("group", wanted))
+}
+
+pub(super) fn find_rule<'g>(group: &'g GroupStatus, params: &Params) -> Result<&'g RuleState, ApiError> {
+    let wanted = params.first("rule_id");
+    group.rules.iter().find(|rule| rule.id == wanted).ok_or_else(|| missing("rule", wanted))
+}
+
+fn missing(what: &str, id: &str) -> ApiError {
+    ApiError::new(ErrorKind::NotFound, format!("there is no {what} with the id {id:?}"))
+}
+
+/// An object without the API's envelope, as vmalert gives it.
+fn plain(write: impl FnOnce(&mut Json)) -> Response {
+    let mut json = Json::default();
+    write(&mut json);
+    json_response(Body::from(json.into_bytes()))
 }
 
 /// `/api/v1/alertmanagers`
@@ -252,5 +298,23 @@ pub(super) async fn alertmanagers(State(http): State<Arc<Http>>) -> Response {
             json.raw("{\"url\":").string(&url).raw("}");
         });
         json.raw(",\"droppedAlertmanagers\":[]}");
+    })
+}
+
+/// `/api/v1/notifiers`
+pub(super) async fn notifiers(State(http): State<Arc<Http>>) -> Response {
+    let mut states = http.services.rules.notifier_states();
+    states.sort_by(|left, right| left.kind.cmp(&right.kind));
+    answer(|json| {
+        json.raw("{\"notifiers\":").array(states.chunk_by(|left, right| left.kind == right.kind), |json, kind| {
+            json.raw("{\"kind\":").string(&kind[0].kind).raw(",\"targets\":").array(kind, |json, state| {
+                json.raw("{\"address\":").string(&state.url).raw(",\"labels\":{},\"lastError\":");
+                json.string(&state.last_error).raw(",\"waiting\":").integer(state.waiting);
+                json.raw(",\"sent\":").integer(state.sent).raw(",\"failed\":").integer(state.failed);
+                json.raw(",\"dropped\":").integer(state.dropped).raw("}");
+            });
+            json.raw("}");
+        });
+        json.raw("}");
     })
 }

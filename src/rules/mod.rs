@@ -36,6 +36,7 @@ mod watermark;
 mod timer;
 mod edited;
 pub mod running;
+pub mod backtest;
 pub mod unit;
 
 pub use evaluation::{Clock, QueryFn, SendFn, World};

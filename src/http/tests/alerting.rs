@@ -1,7 +1,7 @@
 //! Rules, alerts, Alertmanagers.
 
 use crate::model::{Labels, Span, Timestamp};
-use crate::rules::status::{AlertPhase, AlertStatus, AlertingState, GroupStatus, Health, RuleState};
+use crate::rules::status::{AlertPhase, AlertStatus, AlertingState, GroupStatus, Health, RuleState, Update};
 
 use super::world::World;
 
@@ -54,7 +54,7 @@ fn grouped(name: &str, file: &str, rules: &str) -> String {
 #[tokio::test]
 async fn rules_are_listed_as_prometheus_lists_them() {
     let world = World::new();
-    world.check("/api/v1/rules", r#"{"groups":[]}"#).await;
+    world.check_part("/api/v1/rules", r#"{"groups":[]}"#).await;
     *world.rules.0.lock().unwrap() = vec![group("g", "f.yml", vec![recording("job:up"), alerting("Down")])];
     let alert = |state: &str| {
         format!(
@@ -73,14 +73,14 @@ async fn rules_are_listed_as_prometheus_lists_them() {
         )
     };
     let groups = |rules: &str| format!(r#"{{"groups":[{}]}}"#, grouped("g", "f.yml", rules));
-    world.check("/api/v1/rules", &groups(&format!("{},{}", recorded("job:up"), down(&alerts)))).await;
-    world.check("/api/v1/rules?type=alert&exclude_alerts=true", &groups(&down(""))).await;
-    world.check("/api/v1/rules?type=record", &groups(&recorded("job:up"))).await;
-    world.check("/api/v1/rules?rule_name[]=job:up", &groups(&recorded("job:up"))).await;
-    world.check("/api/v1/rules?match[]=%7Bseverity=%22page%22%7D&exclude_alerts=1", &groups(&down(""))).await;
-    world.check("/api/v1/rules?rule_group[]=h", r#"{"groups":[]}"#).await;
-    world.check("/api/v1/rules?file[]=f.yml&rule_name[]=none", r#"{"groups":[]}"#).await;
-    world.check("/api/v1/alerts", &format!(r#"{{"alerts":[{alerts}]}}"#)).await;
+    world.check_part("/api/v1/rules", &groups(&format!("{},{}", recorded("job:up"), down(&alerts)))).await;
+    world.check_part("/api/v1/rules?type=alert&exclude_alerts=true", &groups(&down(""))).await;
+    world.check_part("/api/v1/rules?type=record", &groups(&recorded("job:up"))).await;
+    world.check_part("/api/v1/rules?rule_name[]=job:up", &groups(&recorded("job:up"))).await;
+    world.check_part("/api/v1/rules?match[]=%7Bseverity=%22page%22%7D&exclude_alerts=1", &groups(&down(""))).await;
+    world.check_part("/api/v1/rules?rule_group[]=h", r#"{"groups":[]}"#).await;
+    world.check_part("/api/v1/rules?file[]=f.yml&rule_name[]=none", r#"{"groups":[]}"#).await;
+    world.check_part("/api/v1/alerts", &format!(r#"{{"alerts":[{alerts}]}}"#)).await;
     world
         .check(
             "/api/v1/alertmanagers",
@@ -131,4 +131,58 @@ async fn wrong_rule_filters_are_told_in_prometheus_words() {
     ] {
         world.refuse(&format!("/api/v1/rules?{query}"), 400, "bad_data", text).await;
     }
+}
+
+#[tokio::test]
+async fn vmalert_s_fields_and_filters_are_there() {
+    let world = World::new();
+    let update = Update {
+        ran_at: Timestamp::from_millis(2_000),
+        at: Timestamp::from_millis(1_500),
+        seconds: 0.5,
+        samples: 0,
+        series_fetched: 0,
+        error: String::new(),
+    };
+    let lonely = RuleState {
+        id: "r1".into(),
+        query: "sum(x{a='b'})".into(),
+        health: Health::Ok,
+        updates: vec![update],
+        updates_max: 20,
+        ..recording("lonely")
+    };
+    let group = GroupStatus { id: "g1".into(), ..group("g", "f.yml", vec![lonely, alerting("Down")]) };
+    *world.rules.0.lock().unwrap() = vec![group];
+    world
+        .check_part(
+            "/api/v1/rules?state=nomatch",
+            r#"{"groups":[{"id":"g1","states":{"nomatch":1},"rules":[{"state":"nomatch","lastSamples":0,"lastSeriesFetched":0,
+            "hint":"no series match what this rule selects: sum(x{a='b'})","group_id":"g1"}]}]}"#,
+        )
+        .await;
+    world.check_part("/api/v1/rules?state=firing", r#"{"groups":[{"rules":[{"name":"Down"}]}]}"#).await;
+    world.check_part("/api/v1/rules?search=LONE", r#"{"groups":[{"rules":[{"name":"lonely"}]}]}"#).await;
+    world
+        .check_part(
+            "/api/v1/rules?group_limit=1&page_num=2",
+            r#"{"groups":[],"page":2,"total_pages":1,"total_rules":2}"#,
+        )
+        .await;
+    let (_, rule) = world.get("/api/v1/rule?group_id=g1&rule_id=r1").await;
+    let rule: serde_json::Value = serde_json::from_str(&rule).unwrap();
+    let curl = rule["updates"][0]["curl"].as_str().unwrap();
+    assert_eq!(
+        curl,
+        "curl -s --data-urlencode 'query=sum(x{a='\\''b'\\''})' --data-urlencode 'time=1.500' '/api/v1/query'"
+    );
+    let (_, alerts) = world.get("/api/v1/alerts").await;
+    let alerts: serde_json::Value = serde_json::from_str(&alerts).unwrap();
+    let silence = alerts["data"]["alerts"][0]["silence"].as_str().unwrap();
+    assert!(silence.starts_with("http://am:9093/#/silences/new?filter=%7Balertname%3D%22Down%22"), "{silence}");
+    world
+        .refuse("/api/v1/rule?group_id=g1&rule_id=none", 404, "not_found", "there is no rule with the id \"none\"")
+        .await;
+    let off = "editing rules is switched off; set rules.api: true";
+    world.refuse("/config/v1/rules", 404, "not_found", off).await;
 }

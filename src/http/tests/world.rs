@@ -128,6 +128,15 @@ impl World {
         read(self.send(request).await).await
     }
 
+    /// The data of a successful answer has at least the fields of `wanted`, with these values.
+    pub(super) async fn check_part(&self, path: &str, wanted: &str) {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        let found: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let wanted: serde_json::Value = serde_json::from_str(wanted).expect("JSON");
+        assert!(covers(&found["data"], &wanted), "{path}:\n{body}\nhas not all of\n{wanted}");
+    }
+
     /// The answer must be a success with exactly this data.
     #[track_caller]
     pub(super) fn check(&self, uri: &str, data: &str) -> impl Future<Output = ()> + use<> {
@@ -478,5 +487,19 @@ impl Admin for Eraser {
 
     fn snapshot(&self, skip_head: bool) -> Result<String, StoreError> {
         Ok(format!("20261122T160000Z-{skip_head}"))
+    }
+}
+
+/// Whether `found` has all that `wanted` has: fields of objects, each element of arrays.
+fn covers(found: &serde_json::Value, wanted: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Object};
+    match (found, wanted) {
+        (Object(found), Object(wanted)) => {
+            wanted.iter().all(|(key, value)| found.get(key).is_some_and(|found| covers(found, value)))
+        }
+        (Array(found), Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| covers(found, wanted))
+        }
+        (found, wanted) => found == wanted,
     }
 }
