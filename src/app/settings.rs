@@ -1,8 +1,12 @@
 //! From the configuration to each room's settings: the one place where their names meet.
 
+use std::sync::Arc;
+
 use crate::config::{self, Config, Fsync};
+use crate::ingest::relabel;
 use crate::model::{Labels, Span};
 use crate::promql::Features;
+use crate::rules::notify::config::{Relabel, RelabelSpec};
 use crate::{http, ingest, promql, rules, tsdb};
 
 /// PromQL's features by Prometheus' names.
@@ -112,8 +116,37 @@ pub(super) fn rules(config: &Config, features: Features) -> rules::Settings {
         wait_max: config.rules.wait_max.0,
         check_interval: config.rules.check_interval.0,
         editable: config.rules.api,
-        notify: rules::notify::Settings { urls: config.notifiers.clone(), ..rules::notify::Settings::default() },
+        notify: rules::notify::Settings {
+            urls: config.notifiers.clone(),
+            compile: relabeling,
+            ..rules::notify::Settings::default()
+        },
+        notifier_file: config.rules.notifier_config.display().to_string(),
         ..rules::Settings::default()
+    }
+}
+
+/// Relabeling as notifiers use it: the same as at the way in.
+fn relabeling(specs: &[RelabelSpec]) -> Result<Relabel, String> {
+    let compiled: Result<Vec<_>, _> = specs.iter().map(|spec| relabel_config(spec).compile()).collect();
+    let compiled = compiled.map_err(|refusal| refusal.to_string())?;
+    Ok(Arc::new(move |labels: Labels| {
+        let mut builder = labels.to_builder();
+        relabel::apply(&compiled, &mut builder).then(|| builder.build().ok()).flatten()
+    }))
+}
+
+fn relabel_config(spec: &RelabelSpec) -> relabel::RelabelConfig {
+    let default = relabel::RelabelConfig::default();
+    let spec = spec.clone();
+    relabel::RelabelConfig {
+        source_labels: spec.source_labels,
+        separator: spec.separator.unwrap_or(default.separator),
+        regex: spec.regex.unwrap_or(default.regex),
+        modulus: spec.modulus.unwrap_or(default.modulus),
+        target_label: spec.target_label.unwrap_or(default.target_label),
+        replacement: spec.replacement.unwrap_or(default.replacement),
+        action: spec.action.unwrap_or(default.action),
     }
 }
 

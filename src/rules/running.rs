@@ -17,10 +17,11 @@ use crate::store::{Journal, SampleSink, StoreError};
 
 use super::edited::Edited;
 use super::evaluation::{Clock, QueryFn, World};
-use super::file::{Defaults, Problem, RuleFile, Texts};
+use super::file::{self, Defaults, Problem, RuleFile, Texts};
 use super::group::{Group, Inheritance};
 use super::journal::AlertJournal;
 use super::metrics::Metrics;
+use super::notify::config::NotifierFile;
 use super::notify::{self, NotifierError, Notifiers};
 use super::status::{EditRules, FilesStatus, GroupStatus, NotifierState, RuleStatus};
 use super::timer::{RunningGroup, Timer};
@@ -53,6 +54,8 @@ pub struct Settings {
     pub editable: bool,
     /// The Alertmanagers.
     pub notify: notify::Settings,
+    /// A file with more notifiers; empty: none.
+    pub notifier_file: String,
 }
 
 impl Default for Settings {
@@ -70,6 +73,7 @@ impl Default for Settings {
             check_interval: Span::ZERO,
             editable: false,
             notify: notify::Settings::default(),
+            notifier_file: String::new(),
         }
     }
 }
@@ -153,7 +157,9 @@ impl Rules {
         if journal.is_first_start().map_err(RulesError::Journal)? {
             inheritance = inheritance.taking_over();
         }
-        let notifiers = Arc::new(Notifiers::start(&settings.notify, &deps.metrics, handle)?);
+        let file = notifier_file(&settings)?;
+        let notify = notify::Settings { file, external_url: settings.external_url.clone(), ..settings.notify.clone() };
+        let notifiers = Arc::new(Notifiers::start(&notify, &deps.metrics, handle)?);
         let outbox = notifiers.clone();
         let world = World {
             query: deps.query,
@@ -194,6 +200,12 @@ impl Rules {
     /// Where a file is wrong; the rules stay as they were.
     pub fn reload(&self, patterns: Option<&[String]>) -> Result<(), RulesError> {
         let mut files = self.files.lock();
+        let notifiers = notifier_file(&self.settings).inspect_err(|refused| {
+            if let RulesError::Files(problems) = refused {
+                self.note_reading(problems);
+            }
+        })?;
+        self.notifiers.configure(&self.settings.notify.urls, &notifiers)?;
         let patterns = patterns.unwrap_or(&files.patterns).to_vec();
         let texts = Texts::read(&patterns, &self.settings.defaults);
         files.patterns = patterns;
@@ -315,6 +327,14 @@ impl Rules {
             running.push(group);
         }
         Generation { groups: running, tasks, stop }
+    }
+}
+
+/// What the notifier file says now.
+fn notifier_file(settings: &Settings) -> Result<NotifierFile, RulesError> {
+    match settings.notifier_file.as_str() {
+        "" => Ok(NotifierFile::default()),
+        path => file::notifiers(path).map_err(RulesError::Files),
     }
 }
 

@@ -9,7 +9,7 @@ const MATCHES_MAX: usize = 10_000;
 
 /// The files that `pattern` names, sorted. A pattern without wildcards names itself, whether or not it is there; one
 /// with wildcards may match nothing.
-pub(super) fn expand(pattern: &str) -> io::Result<Vec<PathBuf>> {
+pub(in crate::rules) fn expand(pattern: &str) -> io::Result<Vec<PathBuf>> {
     if !pattern.contains(['*', '?']) {
         return Ok(vec![PathBuf::from(pattern)]);
     }

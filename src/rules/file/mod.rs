@@ -10,7 +10,8 @@
 
 mod dialect;
 mod environment;
-mod glob;
+pub(in crate::rules) mod glob;
+mod notifiers;
 mod read;
 mod source;
 pub mod spec;
@@ -25,6 +26,7 @@ pub use yaml::Place;
 
 use crate::model::Span;
 use crate::promql::Features;
+use crate::rules::notify::config::{NotifierFile, TargetGroup};
 use crate::rules::template::Template;
 
 /// Largest rule file that is read, in bytes.
@@ -170,6 +172,22 @@ pub fn parse(path: &str, text: &str, defaults: &Defaults) -> Result<RuleFile, Ve
 /// Everything that is wrong in it.
 pub fn parse_group(path: &str, text: &str, defaults: &Defaults) -> Result<RuleFile, Vec<Problem>> {
     read::group(path, text, defaults)
+}
+
+/// Reads a notifier file: vmalert's `-notifier.config`, or a file with Prometheus' `alerting` block.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn notifiers(path: &str) -> Result<NotifierFile, Vec<Problem>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => notifiers::file(path, &text),
+        Err(refused) => Err(vec![whole(path, format!("read: {refused}"))]),
+    }
+}
+
+/// Target groups as a YAML file of `file_sd_configs` has them; `None` where the text has none.
+pub(in crate::rules) fn target_groups(text: &str) -> Option<Vec<TargetGroup>> {
+    notifiers::target_groups(text)
 }
 
 fn whole(file: &str, message: String) -> Problem {

@@ -1,20 +1,27 @@
-//! Delivery to one Alertmanager.
+//! Delivery to one notifier: an Alertmanager, or whoever takes a webhook's body.
 
 use std::sync::Arc;
 
-use reqwest::{Client, Url, header};
+use parking_lot::Mutex;
+use reqwest::{Url, header};
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::with_causes;
 use crate::rules::metrics::NotifierMetrics;
 
+use super::client::HttpClient;
+use super::message::webhook;
 use super::{Message, NotifierError, Queue, Receipts, Settings, payload};
 
 /// One Alertmanager, and how patiently it is spoken to.
 pub(super) struct Alertmanager {
-    client: Client,
+    client: HttpClient,
     alerts: Url,
+    is_webhook: bool,
+    external_url: String,
+    /// Why the last request failed; empty where it did not.
+    last_error: Arc<Mutex<String>>,
     batch_max: usize,
     backoff_min: Duration,
     backoff_max: Duration,
@@ -32,24 +39,36 @@ enum Reply {
 }
 
 impl Alertmanager {
-    pub(super) fn new(url: &str, settings: &Settings, metrics: NotifierMetrics) -> Result<Self, NotifierError> {
+    /// `url` is where alerts go, path and all.
+    pub(super) fn new(
+        url: &str,
+        is_webhook: bool,
+        client: HttpClient,
+        settings: &Settings,
+        metrics: NotifierMetrics,
+    ) -> Result<Self, NotifierError> {
         let refuse = |source: Box<dyn std::error::Error + Send + Sync>| NotifierError { url: url.to_owned(), source };
-        let alerts = Url::parse(&format!("{}/api/v2/alerts", url.trim_end_matches('/')));
-        let alerts = alerts.map_err(|source| refuse(source.into()))?;
+        let alerts = Url::parse(url).map_err(|source| refuse(source.into()))?;
         if !matches!(alerts.scheme(), "http" | "https") {
             return Err(refuse("neither http nor https".into()));
         }
-        // A proxy would be a setting; the environment is not asked.
-        let client = Client::builder().timeout(settings.timeout.to_std()).no_proxy().build();
         Ok(Alertmanager {
-            client: client.map_err(|source| refuse(source.into()))?,
+            client,
             alerts,
+            is_webhook,
+            external_url: settings.external_url.clone(),
+            last_error: Arc::default(),
             batch_max: settings.batch_max.max(1),
             backoff_min: settings.backoff_min.to_std(),
             backoff_max: settings.backoff_max.to_std(),
             drain: settings.drain.to_std(),
             metrics,
         })
+    }
+
+    /// Why the last request failed, as it changes.
+    pub(super) fn last_error(&self) -> Arc<Mutex<String>> {
+        self.last_error.clone()
     }
 
     /// Delivers until told to stop, then what is left, for as long as `drain` allows.
@@ -95,7 +114,12 @@ impl Alertmanager {
     /// One request; `false` where it is worth waiting before the next.
     async fn deliver_batch(&self, queue: &Queue, receipts: &Receipts) -> bool {
         let batch = queue.take(self.batch_max);
-        match self.post(&batch).await {
+        let reply = self.post(&batch).await;
+        match &reply {
+            Reply::Taken => self.last_error.lock().clear(),
+            Reply::Refused(why) | Reply::Failed(why) => why.clone_into(&mut self.last_error.lock()),
+        }
+        match reply {
             Reply::Taken => {
                 self.metrics.sent.inc_by(batch.len() as u64);
                 // Only now: an alert counts as sent once somebody took it.
@@ -119,8 +143,12 @@ impl Alertmanager {
     }
 
     async fn post(&self, batch: &[Message]) -> Reply {
-        let request = self.client.post(self.alerts.clone()).header(header::CONTENT_TYPE, "application/json");
-        let response = match request.body(payload(batch)).send().await {
+        let request = match self.client.request(|client| client.post(self.alerts.clone())).await {
+            Ok(request) => request.header(header::CONTENT_TYPE, "application/json"),
+            Err(why) => return Reply::Failed(why),
+        };
+        let body = if self.is_webhook { webhook(batch, &self.external_url) } else { payload(batch) };
+        let response = match request.body(body).send().await {
             Ok(response) => response,
             Err(failure) => return Reply::Failed(with_causes(&failure)),
         };

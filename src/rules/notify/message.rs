@@ -41,17 +41,72 @@ struct Posted<'a> {
 
 /// The body of `POST /api/v2/alerts`.
 pub fn payload(messages: &[Message]) -> Vec<u8> {
-    let posted: Vec<Posted<'_>> = messages
-        .iter()
-        .map(|message| Posted {
-            annotations: message.annotations.iter().collect(),
-            ends_at: rfc3339(message.ends_at),
-            starts_at: rfc3339(message.starts_at),
-            generator_url: &message.generator_url,
-            labels: message.labels.iter().collect(),
-        })
-        .collect();
+    let posted: Vec<Posted<'_>> = messages.iter().map(posted).collect();
     serde_json::to_vec(&posted).expect("strings always make JSON")
+}
+
+/// What a webhook hears. (Alertmanager's webhook receiver, version 4, without grouping.)
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Webhook<'a> {
+    version: &'a str,
+    status: &'a str,
+    receiver: &'a str,
+    truncated_alerts: usize,
+    group_labels: BTreeMap<&'a str, &'a str>,
+    common_labels: BTreeMap<&'a str, &'a str>,
+    common_annotations: BTreeMap<&'a str, &'a str>,
+    #[serde(rename = "externalURL")]
+    external_url: &'a str,
+    alerts: Vec<WebhookAlert<'a>>,
+}
+
+#[derive(Serialize)]
+struct WebhookAlert<'a> {
+    status: &'a str,
+    fingerprint: String,
+    #[serde(flatten)]
+    posted: Posted<'a>,
+}
+
+/// The body of a webhook.
+pub(super) fn webhook(messages: &[Message], external_url: &str) -> Vec<u8> {
+    let ended = |message: &Message| message.ends_at <= message.said_at;
+    let common = |of: fn(&Message) -> &Labels| {
+        let Some(first) = messages.first() else { return BTreeMap::new() };
+        let shared = |(name, value): &(&str, &str)| messages.iter().all(|other| of(other).get(name) == Some(*value));
+        of(first).iter().filter(shared).collect()
+    };
+    let all_ended = messages.iter().all(ended);
+    let body = Webhook {
+        version: "4",
+        status: if all_ended { "resolved" } else { "firing" },
+        receiver: "weir",
+        truncated_alerts: 0,
+        group_labels: BTreeMap::new(),
+        common_labels: common(|message| &message.labels),
+        common_annotations: common(|message| &message.annotations),
+        external_url,
+        alerts: messages
+            .iter()
+            .map(|message| WebhookAlert {
+                status: if ended(message) { "resolved" } else { "firing" },
+                fingerprint: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(message.labels.as_packed().as_bytes())),
+                posted: posted(message),
+            })
+            .collect(),
+    };
+    serde_json::to_vec(&body).expect("strings always make JSON")
+}
+
+fn posted(message: &Message) -> Posted<'_> {
+    Posted {
+        annotations: message.annotations.iter().collect(),
+        ends_at: rfc3339(message.ends_at),
+        starts_at: rfc3339(message.starts_at),
+        generator_url: &message.generator_url,
+        labels: message.labels.iter().collect(),
+    }
 }
 
 /// `2026-01-02T15:04:05.678Z`; the ends of time where a calendar cannot say it.

@@ -11,6 +11,7 @@ use crate::model::{Labels, Span, Timestamp};
 use crate::rules::Metrics;
 use crate::rules::journal::RuleIdentity;
 use crate::rules::metrics::NotifierMetrics;
+use crate::rules::notify::config::{Access, NotifierFile, NotifierSet, Secret, Source};
 use crate::rules::notify::{AlertKey, Message, Notifiers, Queue, Settings, payload};
 
 fn rule() -> Arc<RuleIdentity> {
@@ -142,4 +143,70 @@ fn a_url_that_is_none_is_refused() {
             "{url}"
         );
     }
+}
+
+/// Waits until so many notifiers are known; only a broken build waits for long.
+fn await_notifiers(runtime: &Runtime, notifiers: &Notifiers, count: usize) {
+    for _ in 0..2_000 {
+        if notifiers.states().len() == count {
+            return;
+        }
+        runtime.block_on(tokio::time::sleep(std::time::Duration::from_millis(5)));
+    }
+    panic!("{count} notifiers are found: {:?}", notifiers.states());
+}
+
+#[test]
+fn notifiers_are_found_in_files_and_forgotten_again() {
+    let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let url = runtime.block_on(alertmanager(vec![], heard.clone()));
+    let file = folder.path().join("am.json");
+    let write =
+        |targets: &[&str]| std::fs::write(&file, serde_json::json!([{ "targets": targets }]).to_string()).unwrap();
+    write(&[&url]);
+    let set = NotifierSet {
+        sources: vec![Source::Files(vec![file.display().to_string()], Span::from_millis(10))],
+        scheme: "http".to_owned(),
+        access: Access { basic: Some(("a".to_owned(), Secret::Text("b".to_owned()))), ..Access::default() },
+        ..NotifierSet::default()
+    };
+    let settings = Settings { file: NotifierFile { sets: vec![set], ..NotifierFile::default() }, ..settings(vec![]) };
+    let notifiers = Notifiers::start(&settings, &Metrics::default(), runtime.handle()).unwrap();
+    await_notifiers(&runtime, &notifiers, 1);
+    let state = notifiers.states().remove(0);
+    assert_eq!((state.kind.as_str(), state.url), ("file", format!("{url}api/v2/alerts")));
+    notifiers.enqueue(&[message("a", 0)]);
+    write(&[]);
+    await_notifiers(&runtime, &notifiers, 0);
+    write(&[&url, "http://127.0.0.1:1"]);
+    await_notifiers(&runtime, &notifiers, 2);
+    write(&[&url]);
+    await_notifiers(&runtime, &notifiers, 1);
+    notifiers.enqueue(&[message("b", 0)]);
+    notifiers.stop();
+    let lines: Vec<String> = heard.lock().iter().map(|(line, _)| line.clone()).collect();
+    assert_eq!(lines, vec!["POST /prefix/api/v2/alerts HTTP/1.1 200".to_owned(); 2], "what waited was delivered");
+}
+
+#[test]
+fn a_webhook_hears_what_alertmanager_would_tell_it() {
+    let runtime = Runtime::new().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let url = runtime.block_on(alertmanager(vec![], heard.clone()));
+    let set = NotifierSet { sources: vec![Source::Urls(vec![url])], is_webhook: true, ..NotifierSet::default() };
+    let file = NotifierFile { sets: vec![set], ..NotifierFile::default() };
+    let settings = Settings { file, external_url: "http://weir.test".to_owned(), ..settings(vec![]) };
+    let notifiers = Notifiers::start(&settings, &Metrics::default(), runtime.handle()).unwrap();
+    let ended = Message { ends_at: message("b", 0).said_at, ..message("b", 0) };
+    notifiers.enqueue(&[message("a", 0), ended]);
+    assert_eq!(notifiers.urls(), Vec::<String>::new(), "it is no Alertmanager");
+    notifiers.stop();
+    let heard = heard.lock();
+    let (line, body) = &heard[0];
+    assert_eq!(line, "POST /prefix HTTP/1.1 200");
+    let part = |pointer: &str| body.pointer(pointer).and_then(|value| value.as_str()).unwrap_or("").to_owned();
+    assert_eq!([part("/version"), part("/status"), part("/externalURL")], ["4", "firing", "http://weir.test"]);
+    assert_eq!([part("/alerts/0/status"), part("/alerts/1/status")], ["firing", "resolved"]);
+    assert_eq!([part("/commonLabels/alertname"), part("/commonLabels/host")], ["Down", ""]);
 }
