@@ -232,6 +232,23 @@ pub fn open_stopped(data: &Path, clock: &Clock) -> anyhow::Result<Arc<Tsdb>> {
     Ok(Arc::new(Tsdb::open(settings, Box::new(catalogue), metrics, clock.now(), &progress)?))
 }
 
+/// Opens the data directory of a Weir that is stopped, to write to it; looks after the store meanwhile, and closes it.
+///
+/// # Errors
+/// Where the directory cannot be opened or closed, and what `work` says.
+pub fn with_stopped<T>(
+    data: &Path,
+    clock: &Clock,
+    work: impl FnOnce(&Arc<Tsdb>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let tsdb = open_stopped(data, clock).with_context(|| format!("open {}", data.display()))?;
+    let maintenance = Maintenance::start(&tsdb, clock, None);
+    let done = work(&tsdb);
+    maintenance.stop();
+    tsdb.close().context("close the store")?;
+    done
+}
+
 /// What recovery found; damage by file and place, since somebody must look.
 fn tell_recovery(status: &tsdb::Status) {
     let tsdb::Recovered { log_bytes, samples, torn_bytes, damages, nameless_samples, adopted_parts, .. } =

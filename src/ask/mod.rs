@@ -29,6 +29,14 @@ use crate::model::{Span, Timestamp};
 
 use answer::{Answer, Paint};
 
+/// Asks the Weir at `url` something that its API knows and `weir query` does not.
+///
+/// # Errors
+/// Who could not be asked, or answers no JSON.
+pub fn ask_server(url: &str, path: &str, params: &[(&'static str, String)]) -> anyhow::Result<String> {
+    remote::ask(url, &Request { path: path.to_owned(), params: params.to_vec() })
+}
+
 /// What is asked.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Ask {

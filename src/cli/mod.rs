@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what each word does.
 
 mod check;
+mod rules;
 mod store;
 mod test;
 mod token;
@@ -16,7 +17,7 @@ use crate::config::units::{Bytes, Length};
 use crate::config::{self, Config, LogFormat};
 use crate::model::with_causes;
 use crate::promql::Features;
-use crate::rules;
+use crate::rules as room;
 use crate::telemetry;
 
 const ABOUT: &str = "The store that lets Prometheus only scrape.";
@@ -71,6 +72,9 @@ enum Command {
     /// Run unit tests of rules
     #[command(subcommand)]
     Test(test::Test),
+    /// Replay, evaluate and back-test rules
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// Look at, verify and repair a data directory that no Weir has open
     #[command(subcommand)]
     Store(store::Store),
@@ -141,10 +145,20 @@ pub struct Serve {
 
 /// Does what the command line asks.
 pub fn run() -> ExitCode {
-    match Cli::parse().command {
+    run_command(Cli::parse().command)
+}
+
+/// Does what these words would do on a command line of their own.
+fn run_words(words: Vec<String>) -> ExitCode {
+    run_command(Cli::parse_from(words).command)
+}
+
+fn run_command(command: Command) -> ExitCode {
+    match command {
         Command::Serve(flags) => serve(&flags),
         Command::Check(check) => check::run(check),
         Command::Test(test) => test::run(test),
+        Command::Rules(rules) => rules::run(rules),
         Command::Store(store) => store::run(&store),
         Command::Token(token) => token::run(&token),
         Command::Query(ask) => match ask::run(&ask) {
@@ -169,7 +183,7 @@ fn serve(flags: &Serve) -> ExitCode {
     };
     // Before a port or a file is opened; the rules read them again when they start.
     let defaults = crate::app::rule_defaults(&config, features(&config));
-    if let Err(problems) = rules::file::load(&config.rules.files, &defaults) {
+    if let Err(problems) = room::file::load(&config.rules.files, &defaults) {
         return complain(&problems);
     }
     match crate::app::run(&config, flags) {
@@ -218,10 +232,10 @@ fn features(config: &Config) -> Features {
 }
 
 /// The variables that rule files may name as `%{NAME}`.
-pub(crate) fn environment() -> rules::file::Environment {
+pub(crate) fn environment() -> room::file::Environment {
     let texts =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    rules::file::Environment(texts.collect())
+    room::file::Environment(texts.collect())
 }
 
 fn complain(problems: &[impl std::fmt::Display]) -> ExitCode {

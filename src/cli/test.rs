@@ -46,7 +46,7 @@ pub(super) struct TestRules {
     disable_alertgroup_label: bool,
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a label is written name=value")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -16,22 +16,43 @@ use super::params::decode;
 
 type Namespaces = Vec<(String, Vec<(String, String)>)>;
 
-fn editor(http: &Http) -> Result<&dyn EditRules, ApiError> {
-    let off = || ApiError::new(ErrorKind::NotFound, "editing rules is switched off; set rules.api: true");
-    http.services.rules.editor().ok_or_else(off)
+/// Why there is no answer. Grafana knows a server without a ruler by a 404 in plain text.
+pub(super) enum Refusal {
+    SwitchedOff,
+    Api(ApiError),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Refusal::Api(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let why = "404 page not found: editing rules is switched off; set rules.api: true";
+        match self {
+            Refusal::SwitchedOff => ApiError::new(ErrorKind::NotFound, why).text(),
+            Refusal::Api(error) => error.envelope(),
+        }
+    }
+}
+
+fn editor(http: &Http) -> Result<&dyn EditRules, Refusal> {
+    http.services.rules.editor().ok_or(Refusal::SwitchedOff)
 }
 
 /// `GET /config/v1/rules`
-pub(super) async fn all(State(http): State<Arc<Http>>) -> Result<Response, ApiError> {
+pub(super) async fn all(State(http): State<Arc<Http>>) -> Result<Response, Refusal> {
     Ok(yaml(listed(&editor(&http)?.namespaces())))
 }
 
 /// `GET /config/v1/rules/{namespace}`
-pub(super) async fn namespace(State(http): State<Arc<Http>>, Path(name): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn namespace(State(http): State<Arc<Http>>, Path(name): Path<String>) -> Result<Response, Refusal> {
     let mut namespaces = editor(&http)?.namespaces();
     namespaces.retain(|(own, _)| *own == plain(&name));
     match namespaces.is_empty() {
-        true => Err(ApiError::new(ErrorKind::NotFound, "no rule groups found")),
+        true => Err(ApiError::new(ErrorKind::NotFound, "no rule groups found").into()),
         false => Ok(yaml(listed(&namespaces))),
     }
 }
@@ -40,13 +61,13 @@ pub(super) async fn namespace(State(http): State<Arc<Http>>, Path(name): Path<St
 pub(super) async fn group(
     State(http): State<Arc<Http>>,
     Path((namespace, group)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refusal> {
     let (namespace, group) = (plain(&namespace), plain(&group));
     let namespaces = editor(&http)?.namespaces().into_iter();
     let mut groups = namespaces.filter(|(own, _)| *own == namespace).flat_map(|(_, groups)| groups);
     match groups.find(|(name, _)| *name == group) {
         Some((_, text)) => Ok(yaml(text)),
-        None => Err(ApiError::new(ErrorKind::NotFound, "group does not exist")),
+        None => Err(ApiError::new(ErrorKind::NotFound, "group does not exist").into()),
     }
 }
 
@@ -55,7 +76,7 @@ pub(super) async fn set(
     State(http): State<Arc<Http>>,
     Path(namespace): Path<String>,
     body: Bytes,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refusal> {
     editor(&http)?;
     let text = String::from_utf8(body.to_vec()).map_err(|_| ApiError::bad_data("the group is no UTF-8"))?;
     let namespace = plain(&namespace);
@@ -69,7 +90,7 @@ pub(super) async fn set(
 pub(super) async fn remove_namespace(
     State(http): State<Arc<Http>>,
     Path(namespace): Path<String>,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refusal> {
     remove(http, plain(&namespace), None).await
 }
 
@@ -77,17 +98,17 @@ pub(super) async fn remove_namespace(
 pub(super) async fn remove_group(
     State(http): State<Arc<Http>>,
     Path((namespace, group)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refusal> {
     remove(http, plain(&namespace), Some(plain(&group))).await
 }
 
-async fn remove(http: Arc<Http>, namespace: String, group: Option<String>) -> Result<Response, ApiError> {
+async fn remove(http: Arc<Http>, namespace: String, group: Option<String>) -> Result<Response, Refusal> {
     let changing = Arc::clone(&http);
     let work = move || editor(&changing).map(|editor| editor.remove(&namespace, group.as_deref()));
     let removed = http.lookups.run(work).await??;
     match removed.map_err(|why| ApiError::new(ErrorKind::Unavailable, why))? {
         true => Ok(accepted()),
-        false => Err(ApiError::new(ErrorKind::NotFound, "group does not exist")),
+        false => Err(ApiError::new(ErrorKind::NotFound, "group does not exist").into()),
     }
 }
 

@@ -232,32 +232,20 @@ pub(super) async fn alerts(State(http): State<Arc<Http>>, caller: Caller) -> Res
 }
 
 /// `/api/v1/group?group_id=`
-pub(super) async fn group(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    params: Params,
-) -> Result<Response, ApiError> {
+pub(super) async fn group(State(http): State<Arc<Http>>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let group = find_group(&http, &caller, &params)?;
     Ok(plain(|json| Shown::of(&http, true).group(json, &group)))
 }
 
 /// `/api/v1/rule?group_id=&rule_id=`
-pub(super) async fn rule(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    params: Params,
-) -> Result<Response, ApiError> {
+pub(super) async fn rule(State(http): State<Arc<Http>>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let group = find_group(&http, &caller, &params)?;
     let rule = find_rule(&group, &params)?;
     Ok(plain(|json| Shown::of(&http, true).with_updates().rule(json, &group, rule)))
 }
 
 /// `/api/v1/alert?group_id=&alert_id=`
-pub(super) async fn alert(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    params: Params,
-) -> Result<Response, ApiError> {
+pub(super) async fn alert(State(http): State<Arc<Http>>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let group = find_group(&http, &caller, &params)?;
     let wanted = params.first("alert_id");
     let named = |(rule, alert): &(&RuleState, &AlertStatus)| super::rule_json::alert_id(rule, alert) == wanted;

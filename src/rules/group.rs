@@ -247,6 +247,11 @@ impl Group {
         metrics.last_at.set(at.as_seconds());
     }
 
+    /// Whether a rule failed in the last tick.
+    pub fn has_failures(&self) -> bool {
+        self.rules.iter().any(RunningRule::failed)
+    }
+
     /// Ticks that were left out because the one before took too long.
     pub fn missed(&self) -> u64 {
         self.missed

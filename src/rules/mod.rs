@@ -37,6 +37,7 @@ mod timer;
 mod edited;
 pub mod running;
 pub mod backtest;
+pub mod replay;
 pub mod unit;
 
 pub use evaluation::{Clock, QueryFn, SendFn, World};

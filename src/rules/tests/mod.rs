@@ -5,6 +5,7 @@ mod files;
 mod groups;
 mod kill;
 mod notifiers;
+mod replay;
 mod running;
 mod timeline;
 mod unit;

@@ -151,7 +151,7 @@ fn await_notifiers(runtime: &Runtime, notifiers: &Notifiers, count: usize) {
         if notifiers.states().len() == count {
             return;
         }
-        runtime.block_on(tokio::time::sleep(std::time::Duration::from_millis(5)));
+        runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(5)).await });
     }
     panic!("{count} notifiers are found: {:?}", notifiers.states());
 }

@@ -17,3 +17,4 @@ mod store;
 
 pub use report::{FileReport, Line, TestReport, junit};
 pub use run::{Settings, run};
+pub(in crate::rules) use store::NoJournal;

@@ -142,7 +142,7 @@ impl SampleSink for MemoryStore {
 }
 
 /// Keeps nothing: a test ends with its process.
-pub(super) struct NoJournal;
+pub(in crate::rules) struct NoJournal;
 
 impl Journal for NoJournal {
     fn write(&self, _: &[JournalChange]) -> Result<(), StoreError> {
