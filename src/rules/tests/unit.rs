@@ -115,3 +115,11 @@ fn promtools_own_files_get_its_verdicts() {
     check(&folder, "bad-input-series.yml", false);
     check(&folder, "rules_run.yml", false);
 }
+
+#[test]
+fn the_rules_about_weir_itself_hold() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/weir.test.yml");
+    let report = run(&file.display().to_string(), &settings());
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.tests.len(), 4);
+}
