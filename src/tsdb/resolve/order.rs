@@ -1,11 +1,14 @@
 //! Ids in the order of their series' labels, without the labels.
 //!
 //! Label pairs are ranked first: by name, then by value. Labels are then sequences of ranks, which are sorted four
-//! ranks at a time. All this reads the registry and lets writers in between.
+//! ranks at a time. All this reads the registry and lets writers in between. For few ids the labels are made after all:
+//! a rule that finds ten series must not pay for ranking every pair there is.
 
 use std::collections::VecDeque;
 
 use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::model::Labels;
 
 use super::registry::Registry;
 
@@ -13,11 +16,35 @@ use super::registry::Registry;
 const STEPS: usize = 4096;
 /// Ranks compared at once.
 const RANKS: usize = 4;
+/// Ranking a pair costs this little of what making the labels of a series does.
+const PAIRS_A_SERIES: usize = 8;
 
 /// Sorts ids of series in memory by the labels of their series; none of them may leave meanwhile.
 pub(super) fn sort_by_labels(registry: &RwLock<Registry>, ids: &mut [u32]) {
+    if ids.len() < 2 {
+        return;
+    }
+    if ids.len().saturating_mul(PAIRS_A_SERIES) < registry.read().index.pairs().len() {
+        return sort_few(registry, ids);
+    }
     let ranks = rank(registry);
     sort(registry, &ranks, ids, 0);
+}
+
+/// Sorts ids by labels that are made for the occasion.
+fn sort_few(registry: &RwLock<Registry>, ids: &mut [u32]) {
+    let mut labeled: Vec<(Labels, u32)> = Vec::with_capacity(ids.len());
+    let mut guard = registry.read();
+    for (place, id) in ids.iter().enumerate() {
+        let labels = guard.get(*id).map(|series| series.labels).unwrap_or_default();
+        labeled.push((labels, *id));
+        if (place + 1).is_multiple_of(STEPS) {
+            RwLockReadGuard::bump(&mut guard);
+        }
+    }
+    drop(guard);
+    labeled.sort_unstable();
+    ids.iter_mut().zip(labeled).for_each(|(id, (_, sorted))| *id = sorted);
 }
 
 /// The place of each pair in the order of all pairs, from 1 on.
