@@ -32,22 +32,23 @@ fn put_field(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
+fn labels(series: usize) -> [(&'static str, String); 8] {
+    [
+        ("__name__", format!("node_something_seconds_total_{}", series / 50)),
+        ("cluster", "eu-central-1-production".to_owned()),
+        ("device", format!("nvme{}n1", series % 50)),
+        ("env", "production".to_owned()),
+        ("instance", "node-exporter-0017.example.net:9100".to_owned()),
+        ("job", "node-exporter".to_owned()),
+        ("rack", "r17".to_owned()),
+        ("region", "eu-central-1".to_owned()),
+    ]
+}
+
 /// The `labels` fields of one series.
 fn key(series: usize) -> Vec<u8> {
     let mut key = Vec::new();
-    let name = format!("node_something_seconds_total_{}", series / 50);
-    let (device, instance) = (format!("nvme{}n1", series % 50), "node-exporter-0017.example.net:9100");
-    let labels = [
-        ("__name__", name.as_str()),
-        ("cluster", "eu-central-1-production"),
-        ("device", &device),
-        ("env", "production"),
-        ("instance", instance),
-        ("job", "node-exporter"),
-        ("rack", "r17"),
-        ("region", "eu-central-1"),
-    ];
-    for (name, value) in labels {
+    for (name, value) in labels(series) {
         let mut label = Vec::new();
         put_field(&mut label, 0x0a, name.as_bytes());
         put_field(&mut label, 0x12, value.as_bytes());
@@ -75,6 +76,39 @@ fn body(scrape: i64) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(&request).expect("in memory")
 }
 
+/// The same scrape as remote write 2.0, with metadata on each series.
+fn body_v2(scrape: i64) -> Vec<u8> {
+    let mut symbols = vec![String::new()];
+    let mut reference = |text: String| {
+        let known = symbols.iter().position(|known| *known == text);
+        known.unwrap_or_else(|| {
+            symbols.push(text);
+            symbols.len() - 1
+        }) as u64
+    };
+    let mut messages = Vec::new();
+    for series in 0..SERIES {
+        let (mut references, mut sample, mut metadata) = (Vec::new(), vec![0x09], vec![0x08, 1, 0x18]);
+        for (name, value) in labels(series) {
+            put_varint(&mut references, reference(name.to_owned()));
+            put_varint(&mut references, reference(value));
+        }
+        put_varint(&mut metadata, reference(format!("Something of node {}.", series / 50)));
+        sample.extend_from_slice(&value(series, scrape).to_le_bytes());
+        sample.push(0x10);
+        put_varint(&mut sample, (scrape * 15_000) as u64);
+        let mut message = Vec::new();
+        put_field(&mut message, 0x0a, &references);
+        put_field(&mut message, 0x12, &sample);
+        put_field(&mut message, 0x2a, &metadata);
+        messages.push(message);
+    }
+    let mut request = Vec::new();
+    symbols.iter().for_each(|symbol| put_field(&mut request, 0x22, symbol.as_bytes()));
+    messages.iter().for_each(|message| put_field(&mut request, 0x2a, message));
+    snap::raw::Encoder::new().compress_vec(&request).expect("in memory")
+}
+
 /// Takes everything and keeps nothing.
 struct Nowhere;
 
@@ -93,20 +127,22 @@ fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("way_in");
     group.throughput(Throughput::Elements(SERIES as u64));
     let ingest = Ingest::new(ingest::Settings::default(), std::sync::Arc::new(Nowhere), ingest::Metrics::default());
-    let body = body(100_000);
-    group.bench_function("decode", |bench| {
-        bench.iter(|| {
-            let written = ingest.write(&WriteRequest {
-                body: black_box(&body),
-                content_type: None,
-                content_encoding: None,
-                replica: None,
-                labels: &[],
-                received_at: Timestamp::from_millis(1_500_000_000),
+    let two = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+    for (what, body, content_type) in [("decode", body(100_000), None), ("decode 2.0", body_v2(100_000), Some(two))] {
+        group.bench_function(what, |bench| {
+            bench.iter(|| {
+                let written = ingest.write(&WriteRequest {
+                    body: black_box(&body),
+                    content_type,
+                    content_encoding: None,
+                    replica: None,
+                    labels: &[],
+                    received_at: Timestamp::from_millis(1_500_000_000),
+                });
+                assert_eq!(written.expect("a good request").appended.samples, SERIES as u64);
             });
-            assert_eq!(written.expect("a good request").appended.samples, SERIES as u64);
         });
-    });
+    }
     group.finish();
 }
 

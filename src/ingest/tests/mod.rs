@@ -5,6 +5,7 @@ mod headers;
 mod histograms;
 mod hostile;
 mod names;
+mod receiver;
 mod v1;
 mod v2;
 

@@ -51,6 +51,18 @@ pub(in crate::ingest) fn push_label(key: &mut Vec<u8>, name: &[u8], value: &[u8]
     }
 }
 
+/// Appends one label to a key; both texts are short, and bring their lengths along.
+#[inline]
+pub(super) fn push_sized_label(key: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let length = 2 + name.len() + value.len();
+    key.push(LABEL_TAG);
+    push_varint(key, length as u64);
+    key.push(0x0a);
+    key.extend_from_slice(name);
+    key.push(0x12);
+    key.extend_from_slice(value);
+}
+
 fn varint_bytes(value: usize) -> usize {
     (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
 }

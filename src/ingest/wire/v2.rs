@@ -5,11 +5,13 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use crate::model::{METRIC_NAME, Timestamp};
 use crate::store::{BatchSample, Exemplar, Refused};
 
 use super::super::Settings;
-use super::protobuf::{Field, Fields, push_varints};
+use super::protobuf::{Field, Fields, push_varints, varint, whole_varint};
 use super::request::{at_most, kind_name, metadata};
 use super::{Decoded, WireError, exemplar, key};
 
@@ -17,13 +19,13 @@ use super::{Decoded, WireError, exemplar, key};
 const VARINT_BYTES_MAX: usize = 10;
 
 pub(super) fn decode<'a>(body: &'a [u8], settings: &Settings) -> Result<Decoded<'a>, WireError> {
-    let (mut symbols, mut series): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+    let (mut symbols, mut series): (Vec<Symbol<'_>>, Vec<&[u8]>) = (Vec::new(), Vec::new());
     let mut fields = Fields::of(body, "write request");
     while let Some((number, field)) = fields.next()? {
         match (number, field) {
             (4, Field::Bytes(symbol)) => {
                 at_most(symbols.len(), settings.symbols_per_request_max, "symbols")?;
-                symbols.push(symbol);
+                symbols.push(Symbol::of(symbol, body));
             }
             (5, Field::Bytes(message)) => {
                 at_most(series.len(), settings.series_per_request_max, "series")?;
@@ -36,7 +38,13 @@ pub(super) fn decode<'a>(body: &'a [u8], settings: &Settings) -> Result<Decoded<
         }
     }
     let mut decoded = Decoded::default();
-    let mut reader = SeriesReader { symbols: &symbols, settings, described: HashSet::new(), sent: Sent::default() };
+    let mut reader = SeriesReader {
+        symbols: &symbols,
+        settings,
+        described_names: vec![false; symbols.len()],
+        described: HashSet::default(),
+        sent: Sent::default(),
+    };
     for message in series {
         reader.read(message, &mut decoded)?;
     }
@@ -45,10 +53,32 @@ pub(super) fn decode<'a>(body: &'a [u8], settings: &Settings) -> Result<Decoded<
 
 /// Reads series one after another; what it keeps between them is memory and the metrics already described.
 struct SeriesReader<'a, 's> {
-    symbols: &'s [&'a [u8]],
+    symbols: &'s [Symbol<'a>],
     settings: &'s Settings,
-    described: HashSet<&'a [u8]>,
+    /// For each symbol, whether a metric of that name has been described: all but the first series of it are done.
+    described_names: Vec<bool>,
+    described: HashSet<&'a [u8], RandomState>,
     sent: Sent<'a>,
+}
+
+/// A string of the table.
+#[derive(Clone, Copy)]
+struct Symbol<'a> {
+    text: &'a [u8],
+    /// The text with its length in front, as it stands in the body: what a key holds of it. Empty where the length is
+    /// written otherwise than in a key.
+    sized: &'a [u8],
+}
+
+impl<'a> Symbol<'a> {
+    fn of(text: &'a [u8], body: &'a [u8]) -> Self {
+        let start = text.as_ptr().addr().wrapping_sub(body.as_ptr().addr());
+        // Longer texts are rare, and take the long way.
+        let is_short = text.len() < 0x80;
+        let sized = start.checked_sub(1).and_then(|start| body.get(start..start + 1 + text.len()));
+        let sized = sized.filter(|sized| is_short && usize::from(sized[0]) == text.len());
+        Symbol { text, sized: sized.unwrap_or(&[]) }
+    }
 }
 
 /// The parts of one series that can only be read when all of it has been seen.
@@ -128,6 +158,11 @@ impl<'a> SeriesReader<'a, '_> {
 
     /// Metadata comes with every series; a metric is described once for each request.
     fn read_metadata(&mut self, message: &'a [u8], decoded: &mut Decoded<'a>) -> Result<(), WireError> {
+        let name = metric_name(&self.sent.labels, self.symbols);
+        let place = name.and_then(|name| usize::try_from(name).ok());
+        if place.and_then(|place| self.described_names.get(place)).is_some_and(|described| *described) {
+            return Ok(());
+        }
         let mut fields = Fields::of(message, "metadata");
         let (mut kind, mut help, mut unit) = (0, 0, 0);
         while let Some((number, field)) = fields.next()? {
@@ -139,10 +174,15 @@ impl<'a> SeriesReader<'a, '_> {
                 _ => {}
             }
         }
-        let text = |reference| if reference == 0 { &[][..] } else { symbol(self.symbols, reference).unwrap_or(&[]) };
+        let text = |reference| {
+            if reference == 0 { &[][..] } else { symbol(self.symbols, reference).map_or(&[][..], |one| one.text) }
+        };
         let (help, unit) = (text(help), text(unit));
         let says_nothing = kind == 0 && help.is_empty() && unit.is_empty();
-        let name = metric_name(&self.sent.labels, self.symbols).map(|name| family(name, kind_name(kind)));
+        if let Some(described) = place.and_then(|place| self.described_names.get_mut(place)) {
+            *described = !says_nothing;
+        }
+        let name = name.and_then(|name| symbol(self.symbols, name)).map(|name| family(name.text, kind_name(kind)));
         match name.map(|name| (name, std::str::from_utf8(name))) {
             Some((name, Ok(metric))) if !says_nothing && self.described.insert(name) => {
                 decoded.push_metadata(metric.to_owned(), metadata(kind, help, unit), self.settings)
@@ -157,7 +197,7 @@ impl<'a> SeriesReader<'a, '_> {
 fn resolve(
     sent: &Sent<'_>,
     floats: usize,
-    symbols: &[&[u8]],
+    symbols: &[Symbol<'_>],
     settings: &Settings,
     key: &mut Vec<u8>,
 ) -> Result<(), Refused> {
@@ -172,11 +212,14 @@ fn resolve(
             found.ok_or_else(|| Refused::Malformed(format!("label reference {reference} of {} symbols", symbols.len())))
         };
         let (name, value) = (text(name)?, text(value)?);
-        bytes += name.len() + value.len();
+        bytes += name.text.len() + value.text.len();
         if bytes > settings.labels_bytes_max {
             return Err(Refused::LabelsTooLong { limit: settings.labels_bytes_max });
         }
-        key::push_label(key, name, value);
+        match name.sized.is_empty() || value.sized.is_empty() {
+            true => key::push_label(key, name.text, value.text),
+            false => key::push_sized_label(key, name.sized, value.sized),
+        }
     }
     let broken = |why: &str| Err(Refused::Malformed(why.to_owned()));
     match (floats, sent.histograms.len()) {
@@ -187,14 +230,15 @@ fn resolve(
     }
 }
 
-fn symbol<'a>(symbols: &[&'a [u8]], reference: u32) -> Option<&'a [u8]> {
+fn symbol<'a>(symbols: &[Symbol<'a>], reference: u32) -> Option<Symbol<'a>> {
     symbols.get(usize::try_from(reference).ok()?).copied()
 }
 
-fn metric_name<'a>(labels: &[u32], symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
+/// The reference to the metric's name.
+fn metric_name(labels: &[u32], symbols: &[Symbol<'_>]) -> Option<u32> {
     let (pairs, _) = labels.as_chunks::<2>();
-    let [_, value] = pairs.iter().find(|[name, _]| symbol(symbols, *name) == Some(METRIC_NAME.as_bytes()))?;
-    symbol(symbols, *value)
+    let is_name = |name: u32| symbol(symbols, name).is_some_and(|symbol| symbol.text == METRIC_NAME.as_bytes());
+    pairs.iter().find(|[name, _]| is_name(*name)).map(|[_, value]| *value)
 }
 
 /// The metric that a series belongs to: what is known of a histogram or summary is known of all its series.
@@ -208,7 +252,33 @@ fn family<'a>(name: &'a [u8], kind: &str) -> &'a [u8] {
     suffixes.iter().find_map(|suffix| name.strip_suffix(suffix.as_bytes())).unwrap_or(name)
 }
 
+/// A sample as senders write it: value, unless that is 0, time, and perhaps a start. `None` says nothing but that the
+/// long way has to be taken.
+#[inline]
+fn usual_sample(message: &[u8]) -> Option<BatchSample> {
+    let (value, rest) = match message {
+        [0x09, rest @ ..] => {
+            let (bits, rest) = rest.split_first_chunk()?;
+            (f64::from_le_bytes(*bits), rest)
+        }
+        rest => (0.0, rest),
+    };
+    let [0x10, rest @ ..] = rest else { return None };
+    let mut rest = rest;
+    let at = Timestamp::from_millis(varint(&mut rest)? as i64);
+    let start = match rest {
+        [] => Timestamp::EPOCH,
+        [0x18, rest @ ..] => Timestamp::from_millis(whole_varint(rest)? as i64),
+        _ => return None,
+    };
+    Some(BatchSample { at, start, value, histogram: None })
+}
+
+#[inline]
 fn read_sample(message: &[u8]) -> Result<BatchSample, WireError> {
+    if let Some(sample) = usual_sample(message) {
+        return Ok(sample);
+    }
     let mut fields = Fields::of(message, "sample");
     let (mut value, mut at, mut start) = (0.0, 0, 0);
     while let Some((number, field)) = fields.next()? {
@@ -224,7 +294,7 @@ fn read_sample(message: &[u8]) -> Result<BatchSample, WireError> {
     Ok(BatchSample { at, start, value, histogram: None })
 }
 
-fn read_exemplar(message: &[u8], symbols: &[&[u8]]) -> Result<Option<Exemplar>, WireError> {
+fn read_exemplar(message: &[u8], symbols: &[Symbol<'_>]) -> Result<Option<Exemplar>, WireError> {
     if message.len() > exemplar::MESSAGE_BYTES_MAX {
         return Ok(None);
     }
@@ -232,8 +302,10 @@ fn read_exemplar(message: &[u8], symbols: &[&[u8]]) -> Result<Option<Exemplar>, 
     let (mut references, mut value, mut at) = (Vec::new(), 0.0, 0);
     while let Some((number, field)) = fields.next()? {
         match (number, field) {
-            (1, sent) => push_varints(sent, &mut references, |reference| symbol(symbols, reference as u32))
-                .ok_or_else(|| fields.mistyped(1))?,
+            (1, sent) => {
+                let text = |reference| symbol(symbols, reference as u32).map(|one| one.text);
+                push_varints(sent, &mut references, text).ok_or_else(|| fields.mistyped(1))?;
+            }
             (2, Field::Fixed64(bits)) => value = f64::from_bits(bits),
             (3, Field::Varint(millis)) => at = millis as i64,
             (2 | 3, _) => return Err(fields.mistyped(number)),
