@@ -31,8 +31,8 @@ pub(super) struct Place {
     #[arg(long, value_name = "NAME", conflicts_with = "credentials")]
     user: Option<String>,
 
-    /// The user's password; better in the environment, where other processes do not see it
-    #[arg(long, value_name = "PASSWORD", env = "WEIR_PASSWORD", hide_env_values = true)]
+    /// The user's password; better given by the environment, where other users of the machine do not see it
+    #[arg(long, value_name = "TEXT", env = "WEIR_PASSWORD", hide_env_values = true)]
     password: Option<String>,
 }
 
@@ -215,7 +215,7 @@ impl Place {
                 request = request.bearer_auth(token);
             }
             if let Some(name) = &self.user {
-                request = request.basic_auth(name, self.password.as_ref());
+                request = request.basic_auth(name, self.password.as_deref());
             }
             if let Some(body) = body {
                 request = request.json(body);

@@ -14,7 +14,7 @@ use crate::model::{Column, Labels, METRIC_NAME, Matcher, Sample, TimeRange, numb
 use crate::store::SampleSource;
 
 use super::error::ApiError;
-use super::federate::write_series;
+use super::exposition::{Escaping, write_series};
 use super::json::Json;
 use super::params::{Params, rfc3339};
 use super::query::timeout;
@@ -118,7 +118,7 @@ fn json_line(page: &mut Vec<u8>, labels: &Labels, samples: &[Sample]) {
 
 fn text_lines(page: &mut Vec<u8>, labels: &Labels, samples: &[Sample]) {
     let mut name = String::new();
-    write_series(&mut name, labels);
+    write_series(&mut name, labels, Escaping::AllowUtf8);
     for sample in samples {
         let mut line = format!("{name} ");
         number::write_float(&mut line, sample.value);

@@ -16,7 +16,8 @@ use crate::store::Appended;
 
 use super::error::{ApiError, ErrorKind};
 use super::params::Params;
-use super::write::{REPLICA, refused};
+use super::senders::Seen;
+use super::write::{REPLICA, refused, sender};
 use super::{Http, body, json_response};
 
 /// `/api/v1/import`: VictoriaMetrics' JSON lines.
@@ -120,6 +121,25 @@ fn push_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 async fn accept(
+    http: &Arc<Http>,
+    caller: &Caller,
+    request: Request,
+    format: ImportFormat,
+    extra: Vec<(String, String)>,
+) -> Result<Appended, ApiError> {
+    let sender = sender(&request);
+    let began_at = http.now();
+    let outcome = take_in(http, caller, request, format, extra).await;
+    let last_error = match &outcome {
+        Ok(appended) if appended.refusals.has_faults() => refusal_text(&appended.refusals),
+        Ok(_) => String::new(),
+        Err(error) => error.message.clone(),
+    };
+    http.senders.saw(sender, Seen { last_at: began_at, took: http.now() - began_at, last_error });
+    outcome
+}
+
+async fn take_in(
     http: &Arc<Http>,
     caller: &Caller,
     request: Request,

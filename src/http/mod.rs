@@ -28,6 +28,10 @@ mod asker;
 mod graph;
 mod import;
 mod export;
+mod exposition;
+mod notices;
+mod search;
+mod senders;
 mod relabel;
 mod remote_read;
 mod stream;
@@ -95,6 +99,9 @@ pub struct Http {
     /// Passwords that are checked at once.
     password_checks: tokio::sync::Semaphore,
     request_ids: access_log::RequestIds,
+    /// Places for listeners to notices.
+    listeners: Arc<tokio::sync::Semaphore>,
+    senders: senders::Senders,
 }
 
 impl Http {
@@ -116,6 +123,8 @@ pub fn router(services: Services, settings: Settings) -> Router {
         lookups: Gate::new("lookups", settings.queries_running_max, settings.queries_waiting_max),
         writes: Gate::new("writes", settings.writes_running_max, settings.writes_waiting_max),
         write_room: write::Room::new(settings.write_bytes_in_flight_max),
+        listeners: Arc::new(tokio::sync::Semaphore::new(notices::LISTENERS_MAX)),
+        senders: senders::Senders::default(),
         password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS_MAX),
         request_ids: access_log::RequestIds::new(services.started_at.as_millis()),
         services,
@@ -160,6 +169,9 @@ fn reading() -> Router<Arc<Http>> {
         .route("/api/v1/labels", ask(series::label_names))
         .route("/api/v1/label/{name}/values", ask(series::label_values))
         .route("/api/v1/metadata", ask(series::metadata))
+        .route("/api/v1/search/metric_names", ask(search::metric_names))
+        .route("/api/v1/search/label_names", ask(search::label_names))
+        .route("/api/v1/search/label_values", ask(search::label_values))
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/rules/backtest", ask(backtest::run))
         .route("/api/v1/alerts", get(rules::alerts))
@@ -212,7 +224,12 @@ fn telling() -> Router<Arc<Http>> {
         .route("/api/v1/targets", get(status::targets))
         .route("/api/v1/targets/metadata", ask(status::empty_list))
         .route("/api/v1/scrape_pools", get(status::scrape_pools))
-        .route("/api/v1/notifications", get(status::empty_list))
+        .route("/api/v1/targets/relabel_steps", get(status::no_scrape_pool))
+        .route("/api/v1/scrape_pools/config", get(status::no_scrape_pool))
+        .route("/api/v1/notifications", get(notices::list))
+        .route("/api/v1/notifications/live", get(notices::live))
+        .route("/api/v1/openapi.yaml", get(status::openapi))
+        .route("/api/v1/status/tsdb/blocks", get(status::blocks))
         .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
         .route("/api/v1/status/flags", get(status::flags))
         .route("/api/v1/status/config", get(status::config))
@@ -241,6 +258,7 @@ fn changing() -> Router<Arc<Http>> {
         .route("/api/v1/rules/{namespace}", post(ruler::set).delete(ruler::remove_namespace))
         .route("/api/v1/rules/{namespace}/{group}", delete(ruler::remove_group))
         .route("/-/reload", change(ops::reload))
+        .route("/-/quit", change(ops::quit))
 }
 
 /// What people open.

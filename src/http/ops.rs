@@ -61,6 +61,11 @@ pub(super) async fn reload(State(http): State<Arc<Http>>) -> Response {
     }
 }
 
+/// `/-/quit`: processes are ended by their supervisor here.
+pub(super) async fn quit() -> Response {
+    ApiError::new(ErrorKind::Forbidden, "Weir is not ended over HTTP: send it SIGTERM.").text()
+}
+
 /// `/metrics`: what Weir counts of itself. The text serves both formats; its type is the one that was asked for.
 pub(super) async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Response {
     let mut text = String::new();

@@ -84,7 +84,7 @@ pub(super) fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, String>
 
 /// Looks up each matcher set, all series where there is none, and merges what comes back. Under the same deadline as a
 /// query; who leaves is not looked up for any more once the set at hand is done.
-async fn union<T: Ord + Send + 'static>(
+pub(super) async fn union<T: Ord + Send + 'static>(
     http: &Http,
     caller: &Caller,
     params: &Params,

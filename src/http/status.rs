@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 
+use super::error::{ApiError, ErrorKind};
 use super::json::Json;
-use super::params::rfc3339;
+use super::params::{Params, rfc3339};
 use super::readiness::Phase;
+use super::senders::SILENT_AFTER;
 use super::services::BuildInfo;
 use super::{Http, answer};
 
@@ -95,21 +98,78 @@ pub(super) async fn features() -> Response {
     })
 }
 
-/// `/api/v1/targets`
-pub(super) async fn targets() -> Response {
+/// `/api/v1/targets`: nothing is scraped here; the targets shown are the senders.
+pub(super) async fn targets(State(http): State<Arc<Http>>, params: Params) -> Response {
+    let now = http.now();
+    let wants = |state: &str| matches!(params.first("state"), "" | "any") || params.first("state") == state;
+    let senders = if wants("active") { http.senders.all() } else { Vec::new() };
     answer(|json| {
-        json.raw("{\"activeTargets\":[],\"droppedTargets\":[],\"droppedTargetCounts\":{}}");
+        json.raw("{\"activeTargets\":").array(senders, |json, (sender, seen)| {
+            let address = sender.address.map(|address| address.to_string()).unwrap_or_default();
+            let silent = now - seen.last_at > SILENT_AFTER;
+            let health = if silent || !seen.last_error.is_empty() { "down" } else { "up" };
+            let error = if silent { "nothing came for more than 5 minutes" } else { &seen.last_error };
+            let labels =
+                [("instance", address.as_str()), ("job", sender.user_agent.as_str()), ("replica", &sender.replica)];
+            let labels: Vec<_> = labels.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+            json.raw("{\"discoveredLabels\":{},\"labels\":").object(labels, |json, value| {
+                json.string(value);
+            });
+            json.raw(",\"scrapePool\":\"senders\",\"scrapeUrl\":").string(&sender.path);
+            json.raw(",\"globalUrl\":").string(&sender.path).raw(",\"lastError\":").string(error);
+            json.raw(",\"lastScrape\":").string(&rfc3339(seen.last_at));
+            json.raw(",\"lastScrapeDuration\":").number(seen.took.as_seconds()).raw(",\"health\":").string(health);
+            json.raw(",\"scrapeInterval\":\"\",\"scrapeTimeout\":\"\"}");
+        });
+        json.raw(",\"droppedTargets\":[],\"droppedTargetCounts\":{}}");
     })
 }
 
-/// `/api/v1/scrape_pools`
-pub(super) async fn scrape_pools() -> Response {
+/// `/api/v1/targets/relabel_steps`, `/api/v1/scrape_pools/config`: there is no scrape pool.
+pub(super) async fn no_scrape_pool(params: Params) -> ApiError {
+    match params.first("scrapePool") {
+        "" => ApiError::bad_data("no scrapePool parameter provided"),
+        name => ApiError::new(ErrorKind::NotFound, format!("scrape pool {name:?} not found: nothing is scraped here")),
+    }
+}
+
+/// `/api/v1/status/tsdb/blocks`: days of samples, in the form of Prometheus' blocks.
+pub(super) async fn blocks(State(http): State<Arc<Http>>) -> Response {
+    const DAY_MILLIS: i64 = 86_400_000;
+    let report = http.services.storage.report();
     answer(|json| {
-        json.raw("{\"scrapePools\":[]}");
+        json.raw("{\"blocks\":").array(&report.days, |json, (day, parts)| {
+            let start = format!("{day}T00:00:00Z").parse::<jiff::Timestamp>().map_or(0, |at| at.as_millisecond());
+            json.raw("{\"ulid\":").string(day).raw(",\"minTime\":").integer(start);
+            json.raw(",\"maxTime\":").integer(start + DAY_MILLIS);
+            json.raw(",\"stats\":{\"numSamples\":").integer(parts.samples);
+            json.raw(",\"numBytes\":").integer(parts.bytes).raw(",\"numParts\":").integer(parts.parts);
+            json.raw("},\"compaction\":{\"level\":1,\"sources\":[]},\"version\":1}");
+        });
+        json.raw("}");
     })
 }
 
-/// `/api/v1/targets/metadata`, `/api/v1/notifications`
+/// The description of this API, kept by hand; a test holds it against the routes.
+pub(super) const OPENAPI: &str = include_str!("openapi.yaml");
+
+/// `/api/v1/openapi.yaml`
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/yaml; charset=utf-8")], OPENAPI).into_response()
+}
+
+/// `/api/v1/scrape_pools`: the one that senders stand in, once there is a sender.
+pub(super) async fn scrape_pools(State(http): State<Arc<Http>>) -> Response {
+    let pools: &[&str] = if http.senders.all().is_empty() { &[] } else { &["senders"] };
+    answer(|json| {
+        json.raw("{\"scrapePools\":").array(pools, |json, pool| {
+            json.string(pool);
+        });
+        json.raw("}");
+    })
+}
+
+/// `/api/v1/targets/metadata`
 pub(super) async fn empty_list() -> Response {
     answer(|json| {
         json.raw("[]");

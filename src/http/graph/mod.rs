@@ -120,7 +120,11 @@ async fn draw(
     }
     let format = params.first("legend_format");
     let series = found.into_iter().take(SERIES_MAX).filter(|series| !series.floats.is_empty());
-    let series = series.map(|series| Series { name: scene::name(&series.labels, format), points: series.floats });
+    let series = series.map(|series| Series {
+        name: scene::name(&series.labels, format),
+        points: series.floats,
+        bases: Vec::new(),
+    });
     Ok((Scene::new(&look, grid, series.collect(), &notes), step))
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Look {
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) points: Vec<(Timestamp, f64)>,
+    /// On which height each point stands; empty where curves are not stacked.
+    pub(super) bases: Vec<f64>,
 }
 
 /// Colours of curves, told apart by people who see few of them, on paper of either theme.
@@ -231,31 +233,32 @@ impl Scene {
         let gap = frame.grid.step().times(2);
         for (index, one) in series.iter().enumerate().rev() {
             let colour = curve_colour(index);
-            let mut run: Vec<(f64, f64)> = Vec::new();
+            let (mut run, mut base) = (Vec::new(), Vec::new());
             let mut before: Option<Timestamp> = None;
-            for (at, value) in &one.points {
+            for (row, (at, value)) in one.points.iter().enumerate() {
                 if before.is_some_and(|before| *at - before >= gap) || value.is_nan() {
-                    self.run(frame, std::mem::take(&mut run), colour, stacked || series.len() == 1);
+                    let filled = (stacked || series.len() == 1).then(|| std::mem::take(&mut base));
+                    self.run(std::mem::take(&mut run), filled, colour);
                 }
                 if !value.is_nan() {
                     run.push((frame.x(*at), frame.y(*value)));
+                    base.push((frame.x(*at), frame.y(one.bases.get(row).copied().unwrap_or(0.0))));
                     before = Some(*at);
                 }
             }
-            self.run(frame, run, colour, stacked || series.len() == 1);
+            self.run(run, (stacked || series.len() == 1).then_some(base), colour);
         }
     }
 
-    /// One unbroken stretch of a curve.
-    fn run(&mut self, frame: &Frame, points: Vec<(f64, f64)>, colour: Colour, filled: bool) {
-        let (Some(first), Some(last)) = (points.first().copied(), points.last().copied()) else { return };
+    /// One unbroken stretch of a curve, filled down to its base if it has one.
+    fn run(&mut self, points: Vec<(f64, f64)>, base: Option<Vec<(f64, f64)>>, colour: Colour) {
+        let Some(first) = points.first().copied() else { return };
         if points.len() == 1 {
             self.fill(first.0 - 1.5, first.1 - 1.5, 3.0, 3.0, colour);
             return;
         }
-        if filled {
-            let base = frame.y(0.0);
-            let outline = points.iter().copied().chain([(last.0, base), (first.0, base)]).collect();
+        if let Some(base) = base {
+            let outline = points.iter().copied().chain(base.into_iter().rev()).collect();
             self.shapes.push(Shape::Area { points: outline, fill: Colour(colour.0, colour.1, colour.2, 0.18) });
         }
         self.line(points, colour, 1.6);
@@ -325,10 +328,12 @@ fn clipped(text: &str, width: f64) -> String {
 fn stack(series: &mut [Series], grid: StepGrid) {
     let mut sums = vec![0.0; grid.len()];
     for one in series {
-        for (at, value) in &mut one.points {
+        one.bases = vec![0.0; one.points.len()];
+        for ((at, value), base) in one.points.iter_mut().zip(&mut one.bases) {
             let row = (*at - grid.start()).as_millis() / grid.step().as_millis().max(1);
             let Some(sum) = usize::try_from(row).ok().and_then(|row| sums.get_mut(row)) else { continue };
             if value.is_finite() {
+                *base = *sum;
                 *sum += *value;
                 *value = *sum;
             }

@@ -1,6 +1,9 @@
 //! Series, labels, values, metadata.
 
-use super::world::World;
+use axum::body::Body;
+use axum::http::{Request, header};
+
+use super::world::{World, read};
 
 #[tokio::test]
 async fn series_are_listed_once() {
@@ -63,9 +66,16 @@ async fn metadata_is_listed_by_metric() {
 #[tokio::test]
 async fn federation_gives_the_newest_samples() {
     let world = World::new();
-    let text = "# TYPE down untyped\ndown{\"http.status\"=\"200\"} 1 1795363200000\n\
+    let text = "# TYPE down untyped\ndown{http_status=\"200\"} 1 1795363200000\n\
                 # TYPE up untyped\nup{job=\"a\"} 1 1795363200000\nup{job=\"b\"} 1 1795363200000\n";
     assert_eq!(world.get("/federate?match[]=up&match[]=down&match[]=%7Bjob=%22a%22%7D").await, (200, text.to_owned()));
+    let accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8";
+    let request = Request::get("/federate?match[]=down").header(header::ACCEPT, accept).body(Body::empty()).unwrap();
+    let response = world.send(request).await;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+    let text = "# TYPE down unknown\ndown{\"http.status\"=\"200\"} 1 1795363200\n# EOF\n";
+    assert_eq!(read(response).await, (200, text.to_owned()));
     assert_eq!(world.get("/federate").await, (200, String::new()));
     assert_eq!(world.get("/federate?match[]=%7B%7D").await.0, 400);
 }

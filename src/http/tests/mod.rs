@@ -11,5 +11,6 @@ mod traps;
 mod connections;
 mod access;
 mod scope;
+mod surface;
 mod imports;
 mod tls;

@@ -138,7 +138,6 @@ async fn scraping_is_empty_but_right() {
     world.check("/api/v1/targets", r#"{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}"#).await;
     world.check("/api/v1/targets/metadata?metric=up", "[]").await;
     world.check("/api/v1/scrape_pools", r#"{"scrapePools":[]}"#).await;
-    world.check("/api/v1/notifications", "[]").await;
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ async fn a_query_is_traced_where_asked_for() {
 
 #[tokio::test]
 async fn look_ups_have_the_deadline_of_queries() {
-    let settings = Settings { query_timeout: Span::from_millis(10), ..Settings::default() };
+    let settings = Settings { query_timeout: Span::from_millis(500), ..Settings::default() };
     let world = World::wished(Wish { settings, ..Wish::default() });
     let text = "query timed out in expression evaluation";
     world.refuse("/api/v1/series?match[]=stuck", 503, "timeout", text).await;

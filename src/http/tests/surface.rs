@@ -1,0 +1,113 @@
+//! The whole surface: every route is described, every description has a route, and nothing answers with a bug.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use http_body_util::BodyExt;
+
+use crate::http::status::OPENAPI;
+
+use super::world::{World, read};
+
+/// The paths of the route tables, as they are written there.
+fn routes() -> BTreeSet<String> {
+    let text: String = include_str!("../mod.rs").split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.replace(".route( \"", ".route(\"");
+    let paths = text.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    paths.map(|path| path.replace("{*", "{")).collect()
+}
+
+#[test]
+fn every_route_is_described_and_every_description_has_a_route() {
+    let described: BTreeSet<String> = OPENAPI
+        .lines()
+        .filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':').map(|path| format!("/{path}")))
+        .collect();
+    let routes: BTreeSet<String> = routes().into_iter().filter(|path| !path.starts_with("/ui/{")).collect();
+    let missing: Vec<_> = routes.difference(&described).collect();
+    let invented: Vec<_> = described.difference(&routes).collect();
+    assert!(missing.is_empty() && invented.is_empty(), "not in openapi.yaml: {missing:?}; no route: {invented:?}");
+}
+
+#[tokio::test]
+async fn no_route_answers_with_a_bug_whatever_the_method_and_parameters() {
+    let world = World::new();
+    let odd =
+        ["", "?query=up&start=x&end=y&step=z", "?match[]=%7B&limit=-1", "?%00=%ff&time=nan", "?format=,,,&expr=("];
+    for path in routes() {
+        let path =
+            path.replace("{name}", "U__x").replace("{id}", "0").replace("{grouping}", "a/b").replace("{path}", "x");
+        if path == "/api/v1/notifications/live" {
+            continue;
+        }
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            for parameters in odd {
+                let (status, body) = world.ask(method.clone(), &format!("{path}{parameters}")).await;
+                assert!(status < 500, "{method} {path}{parameters}: {status} {body}");
+                if path.starts_with("/api/v1/") && status == 405 && method != Method::HEAD {
+                    assert!(body.starts_with(r#"{"status":"error","errorType":"bad_data""#), "{method} {path}: {body}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_are_searched_for() {
+    let world = World::new();
+    let lines = |body: String| body.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (status, body) = world.get("/api/v1/search/metric_names?search[]=dwn&include_metadata=true").await;
+    let down = r#"{"results":[{"name":"down","type":"gauge","help":"d","unit":""}]}"#;
+    assert_eq!(
+        (status, lines(body)),
+        (200, vec![down.to_owned(), r#"{"status":"success","has_more":false}"#.to_owned()])
+    );
+    let (_, body) = world.get("/api/v1/search/label_values?label=job&limit=1&sort_dir=dsc").await;
+    assert_eq!(lines(body)[..], [r#"{"results":[{"value":"b"}]}"#, r#"{"status":"success","has_more":true}"#]);
+    let (_, body) =
+        world.get("/api/v1/search/label_names?search[]=JOB&case_sensitive=false&fuzz_alg=jarowinkler").await;
+    assert_eq!(lines(body)[0], r#"{"results":[{"name":"job"}]}"#);
+    let (_, body) = world.get("/api/v1/search/metric_names?search[]=nothing").await;
+    assert_eq!(lines(body)[0], r#"{"results":[]}"#, "the first batch is sent even if it is empty");
+    for wrong in ["label_values", "metric_names?sort_by=score", "metric_names?fuzz_alg=x", "label_names?limit=-1"] {
+        assert_eq!(world.get(&format!("/api/v1/search/{wrong}")).await.0, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn senders_stand_among_the_targets() {
+    let world = World::new();
+    let write = |body: &'static str| {
+        let request = Request::post("/api/v1/write").header(header::USER_AGENT, "Prometheus/3.14.0");
+        request.header("x-weir-replica", "a").body(Body::from(body)).unwrap()
+    };
+    world.send(write("fine")).await;
+    let (_, body) = world.get("/api/v1/targets").await;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let target = &body["data"]["activeTargets"][0];
+    assert_eq!((&target["health"], &target["labels"]["job"]), (&"up".into(), &"Prometheus/3.14.0".into()));
+    world.send(write("some old")).await;
+    let (_, body) = world.get("/api/v1/targets?state=active").await;
+    assert!(body.contains(r#""health":"down""#) && body.contains("3 samples refused"), "{body}");
+    assert!(world.get("/api/v1/targets?state=dropped").await.1.contains(r#""activeTargets":[]"#));
+}
+
+#[tokio::test]
+async fn notices_come_as_a_list_and_as_events() {
+    let world = World::new();
+    let (status, body) = world.get("/api/v1/notifications").await;
+    assert!(status == 200 && body.contains("Configuration reload has failed."), "{body}");
+    let request = || Request::get("/api/v1/notifications/live").body(Body::empty()).unwrap();
+    let mut listeners = Vec::new();
+    for _ in 0..16 {
+        let response = world.send(request()).await;
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        listeners.push(response.into_body());
+    }
+    let event = listeners[0].frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(event.starts_with(b"data: {\"text\":\"Configuration reload has failed.\""), "{event:?}");
+    assert_eq!(read(world.send(request()).await).await.0, 204, "one listener too many");
+    listeners.pop();
+    assert_eq!(world.send(request()).await.status(), 200);
+}
