@@ -53,7 +53,7 @@ pub struct ListenSettings {
 impl Default for ListenSettings {
     fn default() -> Self {
         ListenSettings {
-            connections_max: 4096,
+            connections_max: 10_000,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(300),
             stall_timeout: Duration::from_secs(60),
