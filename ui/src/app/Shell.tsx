@@ -74,8 +74,8 @@ export function Shell({ children }: { children: ReactNode }) {
           <span className="space" />
           <button type="button" className="btn quiet" onClick={() => setZone(zone === "utc" ? "local" : "utc")} title={zone === "utc" ? "Times are in UTC" : `Times are in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`}>
             <IconClock size={16} aria-hidden />
-            {zone === "utc" ? "UTC" : "Local"}
-            <span className="sr"> time; press to switch</span>
+            <span className={zone === "utc" ? "" : "zone-name"}>{zone === "utc" ? "UTC" : "Local"}</span>
+            <span className="sr">{zone === "utc" ? "" : "Local"} time; press to switch</span>
           </button>
           <button type="button" className="btn quiet icon" onClick={() => setColorScheme(nextScheme)} aria-label={`Colours: ${schemeName}`} title={`Colours: ${schemeName}`}>
             <SchemeIcon size={18} aria-hidden />

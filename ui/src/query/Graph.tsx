@@ -7,7 +7,7 @@ import { seconds as showSeconds, bytes, short } from "../parts/number";
 import { SeriesName } from "../parts/labels";
 import type { Range } from "../time/range";
 import { fields, showTime, type Zone } from "../time/zone";
-import { columns, stack } from "./matrix";
+import { type Columns, stack } from "./matrix";
 import { stroke } from "./palette";
 import type { Episode } from "./run";
 import type { Mode, Nulls } from "./state";
@@ -22,6 +22,8 @@ export interface Mark {
 interface Props {
   series: Series[];
   names: Labels[];
+  /** The series as columns over the range. */
+  plain: Columns;
   range: Range;
   mode: Mode;
   log: boolean;
@@ -76,12 +78,11 @@ interface Tip {
 }
 
 export function Graph(props: Props) {
-  const { series, range, mode, log, nulls, zone, dark, hidden, onZoom, onOut, episodes, marks } = props;
+  const { series, plain, range, mode, log, nulls, zone, dark, hidden, onZoom, onOut, episodes, marks } = props;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const [tip, setTip] = useState<Tip>();
   const [width, setWidth] = useState(0);
-  const plain = useMemo(() => columns(series, range, nulls), [series, range, nulls]);
   const unit = useMemo(() => unitOf(series), [series]);
   const live = useRef({ onZoom, onOut, episodes, marks, plain, hidden });
   live.current = { onZoom, onOut, episodes, marks, plain, hidden };
@@ -118,7 +119,8 @@ export function Graph(props: Props) {
         sync: { key: "weir", setSeries: false, scales: ["x", null] },
         focus: { prox: -1 },
         drag: { x: true, y: false, setScale: false },
-        points: { size: 7, fill: (u, index) => String((u.series[index] as { colour?: string } | undefined)?.colour ?? ink) },
+        // A mark a series costs an element each: few lines have them.
+        points: { show: count <= 30, size: 7, fill: (u, index) => String((u.series[index] as { colour?: string } | undefined)?.colour ?? ink) },
         bind: {
           dblclick: () => () => {
             live.current.onOut();
@@ -190,7 +192,10 @@ export function Graph(props: Props) {
       const shown = Array.from({ length: count }, (_, index) => index).filter((index) => !isHidden(index));
       options.bands = shown.slice(1).map((index, at) => ({ series: [index + 1, (shown[at] as number) + 1] as [number, number] }));
     }
+    const began = performance.now();
     const made = new uPlot(options, data as uPlot.AlignedData, element);
+    // uPlot paints in a microtask that it queued just now: this one runs after it.
+    queueMicrotask(() => performance.measure("weir:draw", { start: began, end: performance.now() }));
     plot.current = made;
     element.dataset["drawn"] = String(count);
     return () => {

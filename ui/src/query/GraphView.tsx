@@ -57,6 +57,7 @@ export function GraphView({ series: all, range, panel, episodes, exemplars, onZo
       <Graph
         series={series}
         names={names}
+        plain={data}
         range={range}
         mode={panel.mode}
         log={panel.log}

@@ -9,6 +9,8 @@ import { type Heat, heat, heatColour } from "./heat";
 
 const [HEIGHT, LEFT, BOTTOM, TOP] = [320, 64, 26, 8];
 
+const bound = (value: number) => (Number.isFinite(value) ? short(value) : value > 0 ? "+Inf" : "−Inf");
+
 export function HeatView({ series, range, expr }: { series: Series[]; range: Range; expr: string }) {
   const found = useMemo(() => heat(series, range), [series, range]);
   if (!found) {
@@ -62,7 +64,7 @@ function HeatCanvas({ found, range }: { found: Heat; range: Range }) {
     pen.textBaseline = "middle";
     pen.textAlign = "right";
     const every = Math.max(1, Math.ceil((rows + 1) / 14));
-    for (let edge = 0; edge <= rows; edge += every) pen.fillText(short(found.bounds[edge] as number), LEFT - 8, Math.max(TOP + 5, TOP + plotHeight * (1 - edge / rows)));
+    for (let edge = 0; edge <= rows; edge += every) pen.fillText(bound(found.bounds[edge] as number), LEFT - 8, Math.max(TOP + 5, TOP + plotHeight * (1 - edge / rows)));
     pen.textAlign = "center";
     const count = Math.max(2, Math.floor(plotWidth / 110));
     for (let tick = 0; tick < count; tick++) {
@@ -89,7 +91,7 @@ function HeatCanvas({ found, range }: { found: Heat; range: Range }) {
         <div className="tip" style={tip.left > width / 2 ? { right: width - tip.left + 16, top: 14 } : { left: tip.left + 16, top: 14 }}>
           <div className="tip-time num">{showTime(range.start + tip.column * range.step, zone)}</div>
           <div className="num">
-            {short(found.bounds[tip.row] as number)} to {short(found.bounds[tip.row + 1] as number)}: <b>{short(found.cells[tip.row * found.columns + tip.column] as number)}</b>
+            {bound(found.bounds[tip.row] as number)} to {bound(found.bounds[tip.row + 1] as number)}: <b>{short(found.cells[tip.row * found.columns + tip.column] as number)}</b>
           </div>
         </div>
       )}

@@ -126,7 +126,7 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
           ))}
         </div>
         {tab === "graph" && <GraphOptions panel={panel} onChange={onChange} />}
-        <span className="grow" />
+        <div className="row panel-end">
         <span className="panel-stats small dim num" aria-live="polite">
           {current?.isFetching ? "asking …" : answer && stats ? `${count} series · ${short(stats.samples.totalQueryableSamples)} samples · ${seconds(stats.timings.execTotalTime)}` : ""}
         </span>
@@ -136,6 +136,7 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
             <IconTrash size={16} aria-hidden />
           </button>
         )}
+        </div>
       </div>
       {fresh && (warnings.length > 0 || infos.length > 0) && (
         <div className="panel-note stack tight">

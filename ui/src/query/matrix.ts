@@ -25,13 +25,14 @@ export function columns(series: Series[], range: Range, nulls: Nulls): Columns {
   return [times, ...rows];
 }
 
-/** Each column on top of those before it; those that are hidden take no part. */
+/** Each column on top of those before it; what is hidden or missing takes no part. */
 export function stack(data: Columns, hidden: (index: number) => boolean): Columns {
   const sums = new Array<number>(data[0].length).fill(0);
   const rows = (data.slice(1) as (number | null)[][]).map((column, index) => {
     if (hidden(index)) return column;
     return column.map((value, at) => {
-      sums[at] = (sums[at] as number) + (value ?? 0);
+      if (value === null) return null;
+      sums[at] = (sums[at] as number) + value;
       return sums[at] as number;
     });
   });

@@ -47,12 +47,11 @@ export interface Range {
 }
 
 /** Steps a person reads without thinking. */
-const NICE_STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+const NICE_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
 
 /** The smallest pleasant step that gives at most `points` of them. */
 export function niceStep(span: number, points: number): number {
   const least = span / points;
-  if (least < 1) return Math.max(0.05, Math.round(least * 20) / 20);
   return NICE_STEPS.find((step) => step >= least) ?? Math.ceil(least / 86_400) * 86_400;
 }
 

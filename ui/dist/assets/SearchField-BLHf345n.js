@@ -1,1 +1,0 @@
-import{d as e}from"./index-G4K47CLH.js";import{S as t}from"./state-C8iJk05Y.js";var n=t();function r({value:t,onChange:r,placeholder:i}){return(0,n.jsxs)(`span`,{className:`search-field`,children:[(0,n.jsx)(e,{size:15,"aria-hidden":!0}),(0,n.jsx)(`input`,{className:`field`,type:`search`,value:t,placeholder:i,"aria-label":i,onChange:e=>r(e.target.value)})]})}export{r as t};

@@ -1,0 +1,124 @@
+// The bars: accessibility, widths, size, speed.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { launch, open } from "./browser.mjs";
+import { start } from "./world.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const assets = fileURLToPath(new URL("../../dist/assets/", import.meta.url));
+let world;
+let browser;
+before(async () => {
+  [world, browser] = await Promise.all([start(), launch()]);
+}, { timeout: 120_000 });
+after(async () => {
+  await browser?.close();
+  await world?.stop();
+}, { timeout: 30_000 });
+
+const median = (numbers) => [...numbers].sort((left, right) => left - right)[Math.floor((numbers.length - 1) / 2)];
+
+const PAGES = {
+  query: "query", graph: "query?g0.expr=sum+by+(path)+(rate(http_requests_total[5m]))", table: "query?g0.expr=up&g0.tab=table", hostile: "query?g0.expr=hostile&g0.tab=table",
+  heat: "query?g0.expr=rate(http_request_duration_seconds_bucket[5m])&g0.tab=heat", raw: "query?g0.expr=up{job=%22node%22}&g0.tab=raw", explain: "query?g0.expr=sum(rate(http_requests_total[5m]))&g0.tab=explain",
+  alerts: "alerts?search=TargetDown", notifiers: "alerts?state=notifiers", rules: "rules", groups: "rules?view=groups", pairs: "pairs?match=up", senders: "senders", cardinality: "cardinality?focus=job", queries: "queries",
+  storage: "storage", status: "status", relabel: "tools", format: "tools?tool=format", backtest: "tools?tool=backtest", tokens: "tools?tool=tokens", nowhere: "no-such-page",
+};
+
+describe("bars", { timeout: 240_000 }, () => {
+  for (const scheme of ["light", "dark"]) {
+    test(`axe finds nothing serious or critical on any page, ${scheme}`, async () => {
+      const { page, context, faults } = await open(browser, world.url, { scheme });
+      const found = [];
+      for (const [name, path] of Object.entries(PAGES)) {
+        await page.goto(`${world.url}/ui/${path}`);
+        await page.waitForLoadState("networkidle");
+        // Playwright's own evaluation is not under the page's policy; an injected script would be.
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        for (const one of violations.filter(({ impact }) => impact === "serious" || impact === "critical")) {
+          found.push(`${name}: ${one.id}: ${one.nodes.slice(0, 3).map(({ html, any }) => `${html.slice(0, 160)} ${any[0]?.message ?? ""}`).join(" | ")}`);
+        }
+      }
+      assert.deepEqual(found, []);
+      assert.deepEqual(faults(), []);
+      await context.close();
+    });
+  }
+
+  test("no page is wider than a small screen", async () => {
+    const { page, context } = await open(browser, world.url, { width: 400, height: 860 });
+    const wide = [];
+    for (const [name, path] of Object.entries(PAGES)) {
+      await page.goto(`${world.url}/ui/${path}`);
+      await page.waitForLoadState("networkidle");
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (over > 0) wide.push(`${name}: ${over} px`);
+    }
+    assert.deepEqual(wide, []);
+    await context.close();
+  });
+
+  test("all JavaScript together is at most 450 kB gzipped", (t) => {
+    const sizes = readdirSync(assets).filter((name) => name.endsWith(".js")).map((name) => gzipSync(readFileSync(assets + name), { level: 9 }).length);
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    t.diagnostic(`${Math.round(total / 1000)} kB in ${sizes.length} files`);
+    assert.ok(total <= 450_000, `${total} bytes`);
+  });
+
+  test("the first page is usable within a second of a cold start", async (t) => {
+    const took = [];
+    for (let round = 0; round < 5; round++) {
+      const { page, context } = await open(browser, world.url);
+      const began = Date.now();
+      await page.goto(`${world.url}/ui/query`, { waitUntil: "commit" });
+      await page.locator(".cm-content").waitFor();
+      took.push(Date.now() - began);
+      await context.close();
+    }
+    t.diagnostic(`${took.join(", ")} ms`);
+    assert.ok(Math.min(...took) <= 1000, `${took.join(", ")} ms`);
+  });
+
+  test("200 series of 2,000 points are drawn and zoomed within 100 ms a frame", async (t) => {
+    const { page, context } = await open(browser, world.url);
+    await page.goto(`${world.url}/ui/query?range=2h&step=3600ms&g0.expr=wide`);
+    await page.locator(".graph-host[data-drawn='200']").waitFor();
+    const points = await page.evaluate(() => performance.getEntriesByType("resource").filter((entry) => entry.name.includes("query_range")).length);
+    assert.ok(points > 0);
+    const box = await page.locator(".u-over").boundingBox();
+    // Frames while the zoom is dragged: the selection follows the pointer.
+    const frames = page.evaluate(async () => {
+      const took = [];
+      let before = performance.now();
+      for (let frame = 0; frame < 40; frame++) {
+        await new Promise((done) => requestAnimationFrame(done));
+        took.push(performance.now() - before);
+        before = performance.now();
+      }
+      return took;
+    });
+    await page.mouse.move(box.x + box.width * 0.3, box.y + 80);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.7, box.y + 120, { steps: 20 });
+    const dragged = median(await frames);
+    await page.mouse.up();
+    const measures = () => page.evaluate(() => performance.getEntriesByName("weir:draw").map((entry) => entry.duration));
+    const before = (await measures()).length;
+    await page.waitForFunction((before) => performance.getEntriesByName("weir:draw").length > before, before);
+    // Each of these draws everything again: the median, since other programs share the machine.
+    for (const name of ["Log", "Log", "Stacked", "Stacked"]) {
+      await page.getByRole("button", { name, exact: true }).click();
+      await page.waitForTimeout(300);
+    }
+    const draws = await measures();
+    t.diagnostic(`a frame while dragging ${Math.round(dragged)} ms; draws ${draws.map(Math.round).join(", ")} ms`);
+    assert.ok(draws.length > before + 4, "it was drawn again each time");
+    assert.ok(median(draws) <= 100 && dragged <= 100, `draws ${draws.map(Math.round)} ms, dragging ${dragged} ms`);
+    await context.close();
+  });
+});

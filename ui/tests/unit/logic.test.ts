@@ -1,0 +1,147 @@
+// What the page works out by itself, without a server or a browser.
+import { describe, expect, test } from "vitest";
+
+describe("time", async () => {
+  const { grid, niceStep, parseSpan, parseTime, showSpan } = await import("../../src/time/range");
+
+  test("spans are read and shown", () => {
+    const cases: [string, number | undefined, string][] = [["5m", 300, "5m"], ["1h30m", 5400, "1h30m"], ["90m", 5400, "1h30m"], ["1w", 604_800, "7d"], ["250ms", 0.25, "250ms"], ["1.5h", 5400, "1h30m"]];
+    for (const [text, seconds, shown] of cases) {
+      expect(parseSpan(text)).toBe(seconds);
+      expect(showSpan(seconds ?? 0)).toBe(shown);
+    }
+    for (const text of ["", "5", "m", "5x", "-5m", "0s"]) expect(parseSpan(text)).toBeUndefined();
+  });
+
+  test("times are read as people write them", () => {
+    expect(parseTime("now-1h", true, 7200)).toBe(3600);
+    expect(parseTime("2026-11-22 14:00", true, 0)).toBe(Date.UTC(2026, 10, 22, 14) / 1000);
+    expect(parseTime("2026-11-22T14:00:05Z", false, 0)).toBe(Date.UTC(2026, 10, 22, 14, 0, 5) / 1000);
+    expect(parseTime("1795000000", true, 0)).toBe(1_795_000_000);
+    expect(parseTime("1795000000123", true, 0)).toBe(1_795_000_000.123);
+    expect(parseTime("tomorrow", true, 0)).toBeUndefined();
+  });
+
+  test("a grid ends on whole steps and has at most the points wanted", () => {
+    for (const span of [60, 3600, 86_400, 30 * 86_400]) {
+      const step = niceStep(span, 500);
+      expect(span / step).toBeLessThanOrEqual(500);
+      const { end } = grid({ span }, 1_795_000_007, step);
+      expect(Math.abs(end / step - Math.round(end / step))).toBeLessThan(1e-6);
+    }
+  });
+});
+
+describe("the address", async () => {
+  const { readState, writeState } = await import("../../src/query/state");
+
+  test("what is written is read again", () => {
+    const state = readState("g0.expr=up&g0.tab=heat&g1.expr=sum(up)&g1.display_mode=stacked&g1.log=1&range=6h&end=1795000000&step=30s&refresh=10s&columns=2&alerts=1");
+    expect(readState(writeState(state))).toEqual(state);
+  });
+
+  test("links of Prometheus 2 and 3 mean the same here", () => {
+    expect(readState("g0.expr=up&g0.tab=1").panels[0]).toMatchObject({ expr: "up", tab: "table" });
+    expect(readState("g0.expr=up&g0.tab=0&g0.stacked=1&g0.range_input=2h&g0.end_input=2026-11-22%2014:00")).toMatchObject({ panels: [{ tab: "graph", mode: "stacked" }], view: { span: 7200, end: Date.UTC(2026, 10, 22, 14) / 1000 } });
+  });
+});
+
+describe("errors at their place", async () => {
+  const { fromError, fromNotes, offsetOf } = await import("../../src/query/lint");
+
+  test("columns count bytes", () => {
+    expect(offsetOf("up{a=\"é\"} x", 1, 11)).toBe(9);
+    expect(offsetOf("sum(\n  up)", 2, 3)).toBe(7);
+    expect(offsetOf("up", 1, 9)).toBe(2);
+  });
+  test("the word at fault is marked", () => {
+    const text = "sum(rate(up[5m])) by by";
+    expect(fromError(text, 'invalid parameter "query": 1:22: parse error: unexpected <by>')).toMatchObject({ from: 21, to: 23, message: "unexpected <by>" });
+    expect(fromError(text, "query timed out")).toBeUndefined();
+    expect(fromNotes("rate(up[5m])", ['PromQL info: metric might not be a counter: "up" (1:6)'], "info")).toMatchObject([{ from: 5, to: 7, severity: "info" }]);
+  });
+});
+
+describe("answers", async () => {
+  const { columns, stack, summary } = await import("../../src/query/matrix");
+  const { distinguish, episodes } = await import("../../src/query/run");
+  const { heat } = await import("../../src/query/heat");
+  const range = { start: 0, end: 30, step: 10 };
+
+  test("missing points are gaps, or zero where wanted", () => {
+    const series = [{ metric: {}, values: [[0, "1"], [20, "NaN"], [30, "3"]] as [number, string][] }];
+    expect(columns(series, range, "gap")).toEqual([[0, 10, 20, 30], [1, null, null, 3]]);
+    expect(columns(series, range, "zero")[1]).toEqual([1, 0, null, 3]);
+    expect(summary([1, null, 5])).toEqual({ min: 1, max: 5, mean: 3, last: 5 });
+  });
+  test("stacks leave out what is hidden or missing", () => {
+    expect(stack([[0, 1], [1, 2], [9, 9], [10, null]], (index) => index === 1)).toEqual([[0, 1], [1, 2], [9, 9], [11, null]]);
+  });
+  test("labels that all share stand once", () => {
+    expect(distinguish([{ __name__: "up", job: "a", dc: "x" }, { __name__: "up", job: "b", dc: "x" }])).toEqual({ common: { __name__: "up", dc: "x" }, names: ["job"] });
+  });
+  test("classic buckets lose what lies below, native ones are taken as they are", () => {
+    const bucket = (le: string, value: string) => ({ metric: { le }, values: [[0, value]] as [number, string][] });
+    const classic = heat([bucket("+Inf", "10"), bucket("1", "4"), bucket("5", "9")], { start: 0, end: 0, step: 10 });
+    expect([...(classic?.cells ?? [])]).toEqual([4, 5, 1]);
+    const native = heat([{ metric: {}, histograms: [[0, { count: "3", sum: "4", buckets: [[0, "1", "2", "1"], [0, "2", "4", "2"]] }]] }], { start: 0, end: 0, step: 10 });
+    expect([native?.bounds, [...(native?.cells ?? [])]]).toEqual([[1, 2, 4], [1, 2]]);
+    expect(heat([{ metric: {}, values: [[0, "1"]] }], range)).toBeUndefined();
+  });
+  test("an alert that pauses has two episodes", () => {
+    expect(episodes([{ metric: { alertname: "A" }, values: [[0, "1"], [10, "1"], [50, "1"]] }], 10).map(({ start, end }) => [start, end])).toEqual([[0, 10], [50, 50]]);
+  });
+});
+
+describe("what leaves the page", async () => {
+  const { csv, curl, grafanaPanel } = await import("../../src/query/export");
+  const { selector } = await import("../../src/parts/labels");
+
+  test("a selector means exactly its labels", () => {
+    expect(selector({ __name__: "up", job: 'a"b\\c' })).toBe('up{job="a\\"b\\\\c"}');
+    expect(selector({ __name__: "with.dots", "näme": "x" })).toBe('{"with.dots", "näme"="x"}');
+  });
+  test("cells can neither break out nor become formulas", () => {
+    const text = csv({ status: "success", data: { resultType: "vector", result: [{ metric: { a: '=1+1,"x"', b: "-5" }, value: [0, "+Inf"] }] } });
+    expect(text).toBe('time,a,b,value\r\n1970-01-01T00:00:00.000Z,"\'=1+1,""x""",-5,+Inf\r\n');
+  });
+  test("curl quotes for the shell and stays below the prefix", () => {
+    const text = curl("up{a='b'}", { start: 0, end: 10, step: 5 }, false);
+    expect(text).toContain("'http://weir/a/prefix/api/v1/query_range'");
+    expect(text).toContain(`'query=up{a='\\''b'\\''}'`);
+  });
+  test("a Grafana panel asks the same", () => {
+    expect(JSON.parse(grafanaPanel("up", "graph", true))).toMatchObject({ type: "timeseries", targets: [{ expr: "up" }], fieldConfig: { defaults: { custom: { stacking: { mode: "normal" } } } } });
+  });
+});
+
+describe("pages", async () => {
+  const { feeding } = await import("../../src/ha/PairsPage");
+  const { parseMetrics } = await import("../../src/api/metrics");
+  const { refusals } = await import("../../src/senders/SendersPage");
+  const { changes } = await import("../../src/tools/Relabel");
+  const { distance } = await import("../../src/app/Palette");
+  const { growth } = await import("../../src/status/StoragePage");
+
+  test("each stretch of the hour goes to who fed most of it", () => {
+    const explained = { start: 0, end: 40, truncated: false, series: [{ labels: {}, cluster: "", policy: "", counter: false, lanes: [], fedBy: [{ from: 0, to: 15, replica: "a", rows: 3 }, { from: 15, to: 20, replica: "b", rows: 1 }, { from: 32, to: 40, replica: "b", rows: 2 }] }] };
+    expect(feeding(explained, 4).map(({ replica }) => replica)).toEqual(["a", "a", undefined, "b"]);
+  });
+  test("metrics are read with their labels, refusals by reason", () => {
+    const samples = parseMetrics('# HELP x\nweir_ingest_requests_total{outcome="written"} 5\nweir_ingest_requests_total{outcome="too \\"old\\""} 2\nweir_tsdb_samples_refused_total 0\n');
+    expect(refusals(samples).map(({ labels, value }) => [labels["outcome"], value])).toEqual([['too "old"', 2], [undefined, 0]]);
+  });
+  test("a relabelling shows what came and went", () => {
+    expect(changes({ a: "1", b: "2" }, { b: "3", c: "4" }).map(({ name, value, kind }) => `${kind} ${name}=${value}`)).toEqual(["gone a=1", "gone b=2", "added b=3", "added c=4"]);
+  });
+  test("the palette prefers beginnings of words", () => {
+    const order = ["process_cpu", "up", "startup_seconds"].sort((left, right) => (distance("up", left) ?? 99) - (distance("up", right) ?? 99));
+    expect(order[0]).toBe("up");
+    expect(distance("zz", "up")).toBeUndefined();
+  });
+  test("growth counts whole days only", () => {
+    const day = (bytes: number) => ({ parts: 1, samples: 1, bytes });
+    expect(growth([["2026-11-20", day(10)], ["2026-11-21", day(30)], ["2026-11-22", day(5)]])).toBe(20);
+    expect(growth([["2026-11-22", day(5)]])).toBeUndefined();
+  });
+});
