@@ -37,7 +37,7 @@ export function Lanes({ series, start, end }: { series: ExplainedSeries; start: 
   const colours = new Map(lanes.map((lane, index) => [lane.replica, laneColour(index)]));
   const columns = useMemo<Column<Row>[]>(
     () => [
-      { key: "at", title: "Time", width: "190px", by: (row) => row.at, show: (row) => <span className="num mono">{showTime(row.at, zone, true)}</span> },
+      { key: "at", title: "Time", width: "226px", by: (row) => row.at, show: (row) => <span className="num mono">{showTime(row.at, zone, true)}</span> },
       { key: "replica", title: "Replica", width: "minmax(90px, 130px)", by: (row) => row.replica, show: (row) => <span className="lane-tag"><i style={{ background: laneColour(row.lane) }} />{row.replica || "none"}</span> },
       { key: "value", title: "Value", width: "minmax(100px, 150px)", right: true, show: (row) => <span className="mono num" title={row.value}>{row.kind === "stale" ? <span className="dim">stale</span> : sample(row.value)}</span> },
       { key: "kept", title: "In the series", width: "minmax(150px, 190px)", by: (row) => `${row.kept} ${row.verdict}`, show: (row) => <span className={`state ${row.kept ? "good" : ""}`}>{row.kept ? "✓" : "–"} {VERDICTS[row.verdict] ?? row.verdict}</span> },

@@ -5,6 +5,7 @@ import type { QueryAnswer, Trace } from "../api/types";
 import { Stat, Stats } from "../parts/figures";
 import { bytes, count, seconds, short, whole } from "../parts/number";
 import { Empty } from "../parts/state";
+import { showShort, useZone, type Zone } from "../time/zone";
 
 interface Line {
   node: Trace;
@@ -19,8 +20,12 @@ export function flatten(node: Trace, depth = 0): Line[] {
   return [{ node, depth, own: Math.max(0, node.duration_msec - below) }, ...children.flatMap((child) => flatten(child, depth + 1))];
 }
 
+/** Instants inside a part's text, for people. */
+const withTimes = (text: string, zone: Zone) => text.replaceAll(/\b(\d{10})(\.\d+)?(?= to |$)/g, (seconds) => showShort(Number(seconds), zone));
+
 export function ExplainView({ answer, onAdd }: { answer: QueryAnswer; onAdd: (expr: string) => void }) {
   const { trace, data } = answer;
+  const zone = useZone();
   const lines = useMemo(() => (trace ? flatten(trace) : []), [trace]);
   if (!trace) {
     return (
@@ -61,11 +66,13 @@ export function ExplainView({ answer, onAdd }: { answer: QueryAnswer; onAdd: (ex
                   <div className="tree-part" style={{ paddingLeft: depth * 20 }}>
                     {depth > 0 && <span className="tree-elbow" aria-hidden />}
                     <span className="state">{node.operator}</span>
-                    <code className="clip" title={node.query}>{node.query}</code>
-                    <button type="button" className="btn quiet icon sm tree-add" onClick={() => onAdd(node.query)} aria-label={`Ask for this part alone: ${node.query}`} title="Ask for this part alone">
-                      <IconPlus size={14} aria-hidden />
-                    </button>
-                    {node.sharedBy ? <span className="dim small">shared by {node.sharedBy}</span> : null}
+                    <code className="clip" title={node.query}>{withTimes(node.query, zone)}</code>
+                    {node.operator !== "fetch" && (
+                      <button type="button" className="btn quiet icon sm tree-add" onClick={() => onAdd(node.query)} aria-label={`Ask for this part alone: ${node.query}`} title="Ask for this part alone">
+                        <IconPlus size={14} aria-hidden />
+                      </button>
+                    )}
+                    {(node.sharedBy ?? 0) > 1 && <span className="dim small shared">read once for {node.sharedBy} parts</span>}
                   </div>
                 </td>
                 <td>

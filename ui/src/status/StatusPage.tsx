@@ -27,7 +27,7 @@ export default function StatusPage() {
                 <dt>Version</dt><dd>{build.data["product"] ?? "Weir"} {build.data["productVersion"]}</dd>
                 <dt>API of</dt><dd>Prometheus {build.data["version"]}</dd>
                 <dt>Commit</dt><dd className="mono">{build.data["revision"] || "unknown"} {build.data["branch"] && <span className="dim">on {build.data["branch"]}</span>}</dd>
-                <dt>Built</dt><dd>{build.data["buildDate"] || "unknown"} by {build.data["buildUser"] || "unknown"}, {build.data["goVersion"]}</dd>
+                <dt>Built</dt><dd>{[build.data["buildDate"], build.data["buildUser"] && build.data["buildUser"] !== "unknown" && `by ${build.data["buildUser"]}`, build.data["goVersion"]].filter(Boolean).join(", ") || "unknown"}</dd>
                 <dt>Host</dt><dd>{String(runtime.data?.["hostname"] ?? "–")}, {String(runtime.data?.["GOMAXPROCS"] ?? "–")} threads</dd>
                 <dt>Started</dt><dd><Ago at={runtime.data?.["startTime"] as string | undefined} /></dd>
                 <dt>Configured</dt><dd><Ago at={runtime.data?.["lastConfigTime"] as string | undefined} /></dd>

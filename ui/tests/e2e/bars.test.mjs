@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { launch, open } from "./browser.mjs";
+import { route } from "./pairs.fixture.mjs";
 import { start } from "./world.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -33,6 +34,7 @@ describe("bars", { timeout: 240_000 }, () => {
   for (const scheme of ["light", "dark"]) {
     test(`axe finds nothing serious or critical on any page, ${scheme}`, async () => {
       const { page, context, faults } = await open(browser, world.url, { scheme });
+      await route(page);
       const found = [];
       for (const [name, path] of Object.entries(PAGES)) {
         await page.goto(`${world.url}/ui/${path}`);
@@ -52,6 +54,7 @@ describe("bars", { timeout: 240_000 }, () => {
 
   test("no page is wider than a small screen", async () => {
     const { page, context } = await open(browser, world.url, { width: 400, height: 860 });
+    await route(page);
     const wide = [];
     for (const [name, path] of Object.entries(PAGES)) {
       await page.goto(`${world.url}/ui/${path}`);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { launch, open } from "./browser.mjs";
+import * as fixture from "./pairs.fixture.mjs";
 import { eventually, HOSTILE, start } from "./world.mjs";
 
 let world;
@@ -233,6 +234,44 @@ describe("the other pages", { timeout: 120_000 }, () => {
       await page.getByRole("button", { name: "Groups" }).click();
       await page.getByRole("table", { name: "Groups" }).getByText("availability").waitFor();
     }));
+
+  test("pairs: a silent replica, the switch with its reason, and a series lane by lane", async () => {
+    const { page, context, faults } = await open(browser, world.url);
+    await fixture.route(page);
+    let preferred;
+    await page.route("**/api/v1/ha/prefer*", (route) => {
+      preferred = route.request().postData();
+      return route.fulfill({ contentType: "application/json", body: '{"status":"success","data":{}}' });
+    });
+    await page.goto(`${world.url}/ui/pairs`);
+    const pair = page.getByRole("region", { name: "Pair eu1" });
+    await pair.getByText("because a sent nothing").waitFor();
+    await pair.locator(".replica", { hasText: "Silent" }).waitFor();
+    await pair.getByText("only b").waitFor();
+    await pair.locator(".label", { hasText: "<b>h1</b>:9100" }).waitFor();
+    await pair.getByLabel("Prefer another replica of eu1").selectOption("b");
+    await pair.getByRole("button", { name: "Prefer b" }).click();
+    await eventually("the preference", async () => preferred === "cluster=eu1&replica=b");
+    await pair.getByRole("button", { name: "Look at its series" }).click();
+    await page.getByText("1 switch of source").waitFor();
+    await page.getByRole("button", { name: /^Left out/ }).click();
+    await page.getByRole("table", { name: "Samples by replica" }).getByText("the preferred replica has a row within half an interval").first().waitFor();
+    assert.deepEqual(faults(), []);
+    await context.close();
+  });
+
+  test("pairs: the real pair is there, with both replicas live", async (t) => {
+    if ((await fetch(`${world.url}/api/v1/status/ha`)).status === 404) return t.skip("this Weir does not tell of its pairs yet");
+    await visit("pairs?match=up{job=%22node%22}", async (page) => {
+      const pair = page.getByRole("region", { name: "Pair eu1" });
+      await eventually("both live", async () => (await pair.locator(".replica", { hasText: "Live" }).count()) === 2);
+      await page.getByRole("table", { name: "Samples by replica" }).getByRole("row").nth(2).waitFor();
+      await pair.getByText("only b").waitFor();
+    });
+    await visit(query('up{job="node"}', "&g0.tab=raw"), async (page) => {
+      await page.getByRole("table", { name: "Samples by replica" }).getByRole("row").nth(2).waitFor();
+    });
+  });
 
   test("senders: both of the pair send, with rate and lag", () =>
     visit("senders", async (page) => {

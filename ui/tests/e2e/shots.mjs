@@ -1,6 +1,8 @@
 // Screenshots of pages, to be looked at: node shots.mjs URL FOLDER NAME=PATH...
+// SIZES=1440,400 SCHEMES=light,dark; FOLD=1: what fits the window alone; PAIRS=1: made-up HA pairs.
 import { mkdirSync } from "node:fs";
 import { launch, open } from "./browser.mjs";
+import { route } from "./pairs.fixture.mjs";
 
 const [url, folder, ...wanted] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
@@ -13,6 +15,7 @@ try {
       for (const one of wanted) {
         const [name, path] = [one.slice(0, one.indexOf("=")), one.slice(one.indexOf("=") + 1)];
         const { page, context, faults } = await open(browser, url, { width, height: width > 800 ? 900 : 860, scheme });
+        if (process.env["PAIRS"]) await route(page);
         await page.goto(`${url}/ui/${path}`);
         await page.waitForLoadState("networkidle");
         await page.waitForTimeout(700);
