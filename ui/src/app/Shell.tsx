@@ -149,9 +149,9 @@ function Starting() {
     queryFn: async ({ signal }) => {
       try {
         await ask("/api/v1/status/buildinfo", {}, { signal });
-        return undefined;
+        return null;
       } catch (error) {
-        if (!(error instanceof ApiError) || error.kind !== "unavailable") return undefined;
+        if (!(error instanceof ApiError) || error.kind !== "unavailable") return null;
         const replay = await data<{ max: number; current: number }>("/api/v1/status/walreplay", {}, { signal }).catch(() => undefined);
         return { why: error.message, ...replay };
       }

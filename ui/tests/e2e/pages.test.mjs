@@ -235,6 +235,21 @@ describe("the other pages", { timeout: 120_000 }, () => {
       await page.getByRole("table", { name: "Groups" }).getByText("availability").waitFor();
     }));
 
+  test("rules: what a rule saw at its last evaluations, and when it would have fired", async (t) => {
+    const rules = (await (await fetch(`${world.url}/api/v1/rules`)).json()).data.groups.flatMap((group) => group.rules);
+    if (!rules[0].id) return t.skip("this Weir keeps no evaluations yet");
+    await visit("rules?search=TargetDown", async (page) => {
+      await page.getByRole("button", { name: "TargetDown" }).click();
+      await page.getByText(/^Last \d+ evaluations$/).waitFor();
+      await page.getByText("As a table").click();
+      await page.getByRole("complementary").getByRole("cell", { name: "fine" }).first().waitFor();
+      await page.getByRole("link", { name: "Edit it and try it on past days" }).click();
+      await page.getByLabel("over the last").selectOption("1h");
+      await page.getByRole("button", { name: "Try it" }).click();
+      await page.locator(".stat", { hasText: "Would have fired" }).getByText(/^[1-9]/).waitFor();
+    });
+  });
+
   test("pairs: a silent replica, the switch with its reason, and a series lane by lane", async () => {
     const { page, context, faults } = await open(browser, world.url);
     await fixture.route(page);
