@@ -78,7 +78,7 @@ export default function SendersPage() {
   const requests = rates(past, "weir_ingest_requests_total");
   const refused = useMemo(() => (now ? refusals(now.samples) : []), [now]);
   const reasons = refused.filter((one) => one.value > 0);
-  const newSeries = rates(past, now?.samples.has("weir_tsdb_series_created_total") ? "weir_tsdb_series_created_total" : "weir_tsdb_new_series_total");
+  const newSeries = rates(past, "weir_tsdb_series");
   const columns = useMemo<Column<Sender>[]>(
     () => [
       { key: "cluster", title: "Pair", width: "minmax(80px, 1fr)", by: (row) => row.cluster, show: (row) => row.cluster ? <Link href={`/pairs`}>{row.cluster}</Link> : <span className="dim">none</span> },
@@ -102,7 +102,7 @@ export default function SendersPage() {
         <Stat name="Samples in" value={samples.length > 0 ? short(samples.at(-1) ?? 0) : "–"} unit="/s" more={<Spark values={samples} label="Samples per second lately" />} />
         <Stat name="Requests" value={requests.length > 0 ? short(requests.at(-1) ?? 0) : "–"} unit="/s" more={<Spark values={requests} label="Requests per second lately" />} />
         <Stat name="Bytes in" value={body.length > 0 ? bytes(body.at(-1) ?? 0) : "–"} unit="/s" more={<Spark values={body} label="Bytes per second lately" />} />
-        <Stat name="New series" value={newSeries.some((rate) => rate > 0) || newSeries.length > 0 ? short(newSeries.at(-1) ?? 0) : "–"} unit="/s" more={`${short(total(now, "weir_tsdb_series") ?? 0)} in memory`} />
+        <Stat name="New series" value={newSeries.length > 0 ? short(newSeries.at(-1) ?? 0) : "–"} unit="/s" more={`${short(total(now, "weir_tsdb_series") ?? 0)} in memory`} />
         <Stat name="Not kept" value={whole(reasons.reduce((sum, one) => sum + one.value, 0))} kind={reasons.length > 0 ? "warn" : "good"} more="samples, requests, exemplars since the start" />
       </Stats>
       <section className="card" aria-label="Senders">
