@@ -128,7 +128,7 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
         {tab === "graph" && <GraphOptions panel={panel} onChange={onChange} />}
         <div className="row panel-end">
         <span className="panel-stats small dim num" aria-live="polite">
-          {current?.isFetching ? "asking …" : answer && stats ? `${count} series · ${short(stats.samples.totalQueryableSamples)} samples · ${seconds(stats.timings.execTotalTime)}` : ""}
+          {current?.isFetching ? "asking …" : answer && stats ? `${count} series · ${short(stats.samples.totalQueryableSamples)} ${stats.samples.totalQueryableSamples === 1 ? "sample" : "samples"} · ${seconds(stats.timings.execTotalTime)}` : ""}
         </span>
         <ShareMenu panel={panel} range={range} answer={answer} card={card} />
         {!alone && (
