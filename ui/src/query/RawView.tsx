@@ -1,12 +1,13 @@
 // What lies stored, before and after the pair became one series.
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { data } from "../api/client";
+import { ApiError, data } from "../api/client";
 import { useExplained } from "../api/ha";
 import { selector } from "../parts/labels";
 import { Empty, Problem, Wait } from "../parts/state";
 import { Lanes } from "../ha/Lanes";
 import { type Range, showSpan } from "../time/range";
+import { StoredSamples } from "./StoredSamples";
 
 /** A replica's rows are shown for at most so long: the answer holds 2,000 of each. */
 const SPAN_MAX = 3600;
@@ -42,8 +43,9 @@ export function RawView({ expr, range }: { expr: string; range: Range }) {
   const explained = useExplained(match, start, range.end, SERIES_SHOWN, match !== "");
   const [at, setAt] = useState(0);
   if (tree.error) return <Problem error={tree.error} what="The expression does not parse." />;
-  if (explained.error) return <Problem error={explained.error} what="The stored samples could not be read." retry={() => void explained.refetch()} />;
-  if (!tree.data || (match && !explained.data)) return <Wait height={320} />;
+  const untold = explained.error instanceof ApiError && explained.error.missing;
+  if (explained.error && !untold) return <Problem error={explained.error} what="The stored samples could not be read." retry={() => void explained.refetch()} />;
+  if (!tree.data || (match && !explained.data && !untold)) return <Wait height={320} />;
   if (found.length === 0) return <Empty title="This expression reads no series"><p>Raw samples belong to selectors such as up{"{"}job="node"{"}"}.</p></Empty>;
   const series = explained.data?.series ?? [];
   const shown = series[Math.min(at, series.length - 1)];
@@ -55,7 +57,7 @@ export function RawView({ expr, range }: { expr: string; range: Range }) {
             {found.map((one, index) => <option key={one} value={index}>{one}</option>)}
           </select>
         )}
-        {series.length > 1 && (
+        {!untold && series.length > 1 && (
           <select className="field grow mono" aria-label="Series" value={Math.min(at, series.length - 1)} onChange={(event) => setAt(Number(event.target.value))}>
             {series.map((one, index) => <option key={selector(one.labels)} value={index}>{selector(one.labels)}</option>)}
           </select>
@@ -63,7 +65,9 @@ export function RawView({ expr, range }: { expr: string; range: Range }) {
         {explained.data?.truncated && <span className="dim small">The first {series.length} series; add matchers to see others.</span>}
         {range.end - range.start > SPAN_MAX && <span className="dim small">The last {showSpan(SPAN_MAX)} of the range.</span>}
       </div>
-      {shown && explained.data ? (
+      {untold ? (
+        <StoredSamples match={match} range={range} />
+      ) : shown && explained.data ? (
         <Lanes key={selector(shown.labels)} series={shown} start={explained.data.start} end={explained.data.end} />
       ) : (
         <Empty title="No sample is stored in this range"><p>The selector {match} matches nothing here.</p></Empty>

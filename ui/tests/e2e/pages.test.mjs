@@ -136,6 +136,13 @@ describe("query", { timeout: 120_000 }, () => {
       await page.getByRole("textbox", { name: "Expression 2" }).waitFor();
     }));
 
+  test("raw shows what is stored, sample by sample", () =>
+    visit(query("wide{host=\"host-000\"}", "&g0.tab=raw"), async (page) => {
+      const table = page.getByRole("table", { name: /Stored samples|Samples by replica/ });
+      await table.getByRole("row").nth(3).waitFor();
+      assert.ok(Number(await table.getAttribute("aria-rowcount")) > 200);
+    }));
+
   test("alerts stand as bands, exemplars and options are in the address", () =>
     visit(query("up", "&alerts=1"), async (page) => {
       await answered(page);
