@@ -60,8 +60,8 @@ pub(super) fn drop_contradictions(
 
 /// What a row says of how much was counted; `level` is `None` where the row is no counter's.
 #[derive(Clone, Copy)]
-struct Count {
-    at: Timestamp,
+pub(super) struct Count {
+    pub(super) at: Timestamp,
     level: Option<f64>,
     /// When counting began, if the sender says so.
     start: Option<Timestamp>,
@@ -69,16 +69,19 @@ struct Count {
 
 impl Count {
     fn of(lanes: &[Lane<'_>], rules: &MergeRules, pick: &Pick) -> Count {
-        let rows: &Column = lanes[pick.lane].rows;
-        let level = match rows.histograms.binary_search_by_key(&pick.row, |(row, _)| *row) {
+        Count::of_row(&lanes[pick.lane].rows, pick.row, rules)
+    }
+
+    pub(super) fn of_row(rows: &Column, row: usize, rules: &MergeRules) -> Count {
+        let level = match rows.histograms.binary_search_by_key(&row, |(row, _)| *row) {
             Ok(index) => {
                 let histogram = &rows.histograms[index].1;
                 (histogram.reset_hint != ResetHint::Gauge).then_some(histogram.count)
             }
-            Err(_) => rules.counter.then_some(rows.values[pick.row]),
+            Err(_) => rules.counter.then_some(rows.values[row]),
         };
-        let start = rows.starts.get(pick.row).copied().filter(|start| *start != Timestamp::EPOCH);
-        Count { at: pick.at, level, start }
+        let start = rows.starts.get(row).copied().filter(|start| *start != Timestamp::EPOCH);
+        Count { at: rows.at[row], level, start }
     }
 
     fn is_under(self, other: Count) -> bool {
@@ -96,7 +99,7 @@ impl Count {
 }
 
 /// Which rows of a run of fillers contradict what was chosen before and behind it.
-fn wrong_fillers(before: Option<Count>, run: &[Count], after: Option<Count>) -> Vec<bool> {
+pub(super) fn wrong_fillers(before: Option<Count>, run: &[Count], after: Option<Count>) -> Vec<bool> {
     let mut wrong = vec![false; run.len()];
     let Some(first) = run.first() else { return wrong };
     let reset_before = |row: usize| row > 0 && run[row - 1].reset_until(run[row]);

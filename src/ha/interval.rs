@@ -24,8 +24,6 @@ const SIGNIFICANT_BITS: u32 = 7;
 impl Distance {
     /// More than any real distance.
     pub(super) const MAX: Distance = Distance(u16::MAX);
-    /// More than any real distance, and less than [`Distance::MAX`].
-    pub(super) const ALMOST_MAX: Distance = Distance(u16::MAX - 1);
 
     /// The nearest distance that can be kept; half a step rounds up, nothing rounds to 0.
     pub(super) fn from_span(span: Span) -> Distance {
@@ -58,17 +56,17 @@ pub(super) fn is_close(distance: Span, interval: Span) -> bool {
 
 /// What a lane knew when one of its rows came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub(super) struct Mark {
     /// The estimated interval, this row's distance included.
-    pub interval: Span,
+    pub(super) interval: Span,
     /// Whether the row ends a clean run: the last K distances were all at most 1.5 intervals.
-    pub solid: bool,
+    pub(super) solid: bool,
 }
 
 /// Follows one lane, row by row, and marks its rows. What it says of a row depends on the
 /// [`CONTEXT_ROWS`](super::CONTEXT_ROWS) rows before it and on no others.
 #[derive(Clone, Debug)]
-pub struct Annotator {
+pub(super) struct Annotator {
     last: Option<Timestamp>,
     /// Clean distances in a row, up to `clean_run`.
     clean: u8,
@@ -86,7 +84,7 @@ pub struct Annotator {
 
 impl Annotator {
     /// For a lane that begins here: it counts as clean until a row is missing.
-    pub fn new(rules: &MergeRules) -> Self {
+    pub(super) fn new(rules: &MergeRules) -> Self {
         let unknown_interval = rules.interval.unwrap_or(DEFAULT_INTERVAL);
         Annotator {
             last: None,
@@ -102,12 +100,17 @@ impl Annotator {
     }
 
     /// The mark of the latest row.
-    pub fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> Mark {
         Mark { interval: self.interval, solid: self.clean >= self.clean_run }
     }
 
+    /// Whether a distance is known since the lane began, or began anew.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
     /// Marks the real row at `at`. A row that is not behind the last one teaches nothing and is weak.
-    pub fn push(&mut self, at: Timestamp) -> Mark {
+    pub(super) fn push(&mut self, at: Timestamp) -> Mark {
         let Some(last) = self.last else {
             self.last = Some(at);
             return self.mark();

@@ -6,35 +6,30 @@ use crate::model::{Column, Histogram, ResetHint, Span, Timestamp};
 use std::sync::Arc;
 
 use super::interval::{DEFAULT_INTERVAL, Distance, is_close};
-use super::lane::{Lane, is_marker};
+use super::lane::{Lane, annotated, is_marker};
 use super::rules::{MergeRules, Policy};
 use super::select::{Pick, Verdict, select};
 use super::{counter, stale};
 
 /// Replaces the content of `into` by the one series that `lanes` make, the top lane first.
 ///
-/// Each lane holds whatever is kept of it; see [`Lane`] for what that means for lanes that lost their covered rows.
+/// Each lane holds whatever is kept of it: rows that the top lane covers may be missing, and nothing changes by that.
 pub fn merge(lanes: &[&Column], rules: &MergeRules, into: &mut Column) {
     match lanes {
         [] => into.clear(),
-        [top, lower @ ..] if lower.iter().all(|lane| lane.is_empty()) || is_steady(lanes, rules) => copy(top, into),
-        _ => {
-            let lanes: Vec<Lane<'_>> = lanes.iter().map(|rows| Lane::annotated(rows, rules)).collect();
-            merge_annotated(&lanes, rules, into);
+        [top, lower @ ..]
+            if rules.policy == Policy::KeepReplica
+                || lower.iter().all(|lane| lane.is_empty())
+                || is_steady(lanes, rules) =>
+        {
+            copy(top, into);
         }
-    }
-}
-
-/// [`merge`] of lanes whose marks were kept.
-pub fn merge_annotated(lanes: &[Lane<'_>], rules: &MergeRules, into: &mut Column) {
-    match lanes {
-        [] => into.clear(),
-        [top, ..] if rules.policy == Policy::KeepReplica || is_whole(lanes, rules) => copy(top.rows, into),
         _ => {
-            let mut chosen = select(lanes, rules, |_, _| {});
-            counter::drop_contradictions(lanes, rules, &mut chosen, |_, _| {});
-            stale::add_markers(lanes, &mut chosen, |_, _| {});
-            emit(lanes, &chosen, rules, into);
+            let lanes = annotated(lanes, rules);
+            let mut chosen = select(&lanes, rules, |_, _| {});
+            counter::drop_contradictions(&lanes, rules, &mut chosen, |_, _| {});
+            stale::add_markers(&lanes, &mut chosen, |_, _| {});
+            emit(&lanes, &chosen, rules, into);
         }
     }
 }
@@ -54,16 +49,29 @@ pub struct Explained {
     pub verdict: Verdict,
 }
 
-/// What [`merge_annotated`] does with each row of each lane and why, by time, then lane.
-pub fn explain(lanes: &[Lane<'_>], rules: &MergeRules) -> Vec<Explained> {
-    let mut rows = Vec::new();
+/// What [`merge()`] does with each row of each lane and why, by time, then lane.
+pub fn explain(columns: &[&Column], rules: &MergeRules) -> Vec<Explained> {
+    let lanes = annotated(columns, rules);
+    let mut rows: Vec<Explained> = Vec::new();
+    let row_of = |lane: usize, at: Timestamp| columns[lane].at.binary_search(&at).expect("lanes only lose rows");
     let mut observe = |pick: &Pick, verdict| {
-        let Pick { at, lane, row, interval, .. } = *pick;
-        rows.push(Explained { at, lane, row, interval, verdict });
+        let Pick { at, lane, interval, .. } = *pick;
+        rows.push(Explained { at, lane, row: row_of(lane, at), interval, verdict });
     };
-    let mut chosen = select(lanes, rules, &mut observe);
-    counter::drop_contradictions(lanes, rules, &mut chosen, &mut observe);
-    stale::add_markers(lanes, &mut chosen, &mut observe);
+    let mut chosen = select(&lanes, rules, &mut observe);
+    counter::drop_contradictions(&lanes, rules, &mut chosen, &mut observe);
+    stale::add_markers(&lanes, &mut chosen, &mut observe);
+    for (number, (lane, column)) in lanes.iter().zip(columns).enumerate().skip(1) {
+        let mut left = lane.rows.at.iter().peekable();
+        let top = &lanes[0];
+        for (row, at) in column.at.iter().enumerate() {
+            if left.next_if_eq(&at).is_none() {
+                let before = top.rows.at.partition_point(|top_at| top_at <= at) - 1;
+                let interval = top.mark(before).interval;
+                rows.push(Explained { at: *at, lane: number, row, interval, verdict: Verdict::Covered });
+            }
+        }
+    }
     // What was chosen first and contradicted later was said twice: the last word counts.
     rows.sort_by_key(|row| (row.at, row.lane));
     rows.reverse();
@@ -72,7 +80,7 @@ pub fn explain(lanes: &[Lane<'_>], rules: &MergeRules) -> Vec<Explained> {
     rows
 }
 
-/// [`is_whole`] at a glance, without marks: no interval can be believed to be less than the shortest distance there
+/// Whether the top lane is the series, at a glance and without marks: no interval can be believed to be less than the shortest distance there
 /// is, so where even the longest distance of the top lane is close to that, nothing is missing anywhere.
 fn is_steady(lanes: &[&Column], rules: &MergeRules) -> bool {
     let [top, lower @ ..] = lanes else { return true };
@@ -96,29 +104,6 @@ fn is_steady(lanes: &[&Column], rules: &MergeRules) -> bool {
         && (newest == *last || !rules.settled && is_close(newest - *last, interval))
 }
 
-/// Whether the top lane is the series: it has no hole that another lane could fill, and nobody knows more at its
-/// ends. This is the normal state of a healthy pair; it costs one look at each row.
-fn is_whole(lanes: &[Lane<'_>], rules: &MergeRules) -> bool {
-    let [top, lower @ ..] = lanes else { return true };
-    let (Some(first), Some(last)) = (top.rows.at.first(), top.rows.at.last()) else { return false };
-    if rules.policy != Policy::Prefer || top.rows.values.iter().any(|value| is_stale(*value)) {
-        return false;
-    }
-    let mut interval = top.runs.iter().map(|run| run.mark.interval).min().unwrap_or(Span::ZERO);
-    let mut newest = *last;
-    for lane in lower {
-        let (Some(lane_first), Some(lane_last)) = (lane.rows.at.first(), lane.rows.at.last()) else { continue };
-        newest = newest.max(*lane_last);
-        interval = interval.min(lane.runs.iter().map(|run| run.mark.interval).min().unwrap_or(interval));
-        if lane_first < first || lane.rows.values.iter().any(|value| is_stale(*value)) {
-            return false;
-        }
-    }
-    top.runs.iter().all(|run| run.mark.solid)
-        && (newest == *last || !rules.settled && is_close(newest - *last, interval))
-        && top.rows.at.windows(2).all(|pair| is_close(pair[1] - pair[0], interval))
-}
-
 fn copy(rows: &Column, into: &mut Column) {
     into.clear();
     into.at.extend_from_slice(&rows.at);
@@ -132,7 +117,7 @@ fn emit(lanes: &[Lane<'_>], chosen: &[Pick], rules: &MergeRules, into: &mut Colu
     into.clear();
     let has_starts = lanes.iter().any(|lane| !lane.rows.starts.is_empty());
     for stretch in chosen.chunk_by(|one, next| next.lane == one.lane && next.row == one.row + 1) {
-        let (rows, from, first) = (lanes[stretch[0].lane].rows, stretch[0].row, into.len());
+        let (rows, from, first) = (&*lanes[stretch[0].lane].rows, stretch[0].row, into.len());
         let to = from + stretch.len();
         into.at.extend_from_slice(&rows.at[from..to]);
         into.values.extend_from_slice(&rows.values[from..to]);
@@ -170,11 +155,11 @@ fn take_extremes(lanes: &[Lane<'_>], chosen: &[Pick], policy: Policy, into: &mut
     let is_float = |rows: &Column, row: usize| {
         !is_marker(rows, row) && rows.histograms.binary_search_by_key(&row, |(row, _)| *row).is_err()
     };
-    for pick in chosen.iter().enumerate().filter(|(_, pick)| is_float(lanes[pick.lane].rows, pick.row)) {
+    for pick in chosen.iter().enumerate().filter(|(_, pick)| is_float(&lanes[pick.lane].rows, pick.row)) {
         let (index, pick) = pick;
         for lane in lanes {
             let Some(row) = lane.rows.at.partition_point(|at| *at <= pick.at).checked_sub(1) else { continue };
-            if is_float(lane.rows, row) && is_close(pick.at - lane.rows.at[row], pick.interval) {
+            if is_float(&lane.rows, row) && is_close(pick.at - lane.rows.at[row], pick.interval) {
                 let (value, other) = (into.values[index], lane.rows.values[row]);
                 let better = if policy == Policy::Max { other > value } else { other < value };
                 if better || value.is_nan() {

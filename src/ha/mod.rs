@@ -11,31 +11,31 @@
 //! series      a . . a . . a . . . b . . b . . b . .        [counter] rule C: no filler fakes a reset
 //! ```
 //!
-//! Pure functions over columns: no storage, no HTTP, no wall clock. Invariant: dropping what the door (`admit`) calls
-//! covered, before or after anything else arrives, changes no merged series. docs/dedup.md tells the whole story.
+//! Pure functions over columns: no storage, no HTTP, no wall clock. Invariant: dropping what the top lane covers
+//! (`cover`), at the door (`admit`) or later, before or after anything else arrives, changes no merged series.
+//! docs/dedup.md tells the whole story.
 //!
-//! Read next: [`merge()`], then `select`, `interval`, `admit`.
+//! Read next: [`merge()`], then `select`, `cover`, `interval`, `admit`, `turns`.
 
 mod rules;
 mod interval;
 mod lane;
+mod cover;
 mod select;
 mod stale;
 mod counter;
 mod merge;
+mod turns;
 mod admit;
-mod prune;
 #[cfg(test)]
 mod tests;
 
-pub use admit::{Admission, LowerGate, TopGate};
+pub use admit::TopGate;
 pub use counter::CLOCKS_APART_MAX;
-pub use interval::{Annotator, Mark};
-pub use lane::{Lane, Run};
-pub use merge::{Explained, explain, merge, merge_annotated};
-pub use prune::drop_covered;
+pub use merge::{Explained, explain, merge};
 pub use rules::{CLEAN_RUN, MergeRules, Policy, PolicyRule};
 pub use select::Verdict;
+pub use turns::{ExplainedRow, Turn, covers_between, drop_covered, explain_in_turns, merge_in_turns};
 
 /// How much time a reader adds on both sides of what it wants, so that the rows in between come out as from the whole
 /// lanes; beside [`CONTEXT_ROWS`].

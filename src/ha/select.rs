@@ -119,7 +119,7 @@ impl Tier {
         lane.marked().filter_map(move |(row, at, mark)| {
             let is_histogram = histograms.next_if_eq(&row).is_some();
             let wanted = self.solid.is_none_or(|solid| solid == mark.solid)
-                && !is_marker(lane.rows, row)
+                && !is_marker(&lane.rows, row)
                 && self.positive.is_none_or(|positive| positive == (is_histogram || lane.rows.values[row] > 0.0));
             wanted.then_some((row, at, mark.interval))
         })

@@ -19,9 +19,9 @@ use super::select::{Pick, Verdict};
 pub(super) fn add_markers(lanes: &[Lane<'_>], chosen: &mut Vec<Pick>, mut observe: impl FnMut(&Pick, Verdict)) {
     let mut markers = Vec::new();
     for (number, lane) in lanes.iter().enumerate() {
-        for (row, at, mark) in lane.marked().filter(|(row, ..)| is_marker(lane.rows, *row)) {
+        for (row, at, mark) in lane.marked().filter(|(row, ..)| is_marker(&lane.rows, *row)) {
             let marker = Pick { at, interval: mark.interval, lane: number, row, tier: 0 };
-            let back = (row + 1..lane.rows.len()).filter(|row| !is_marker(lane.rows, *row)).nth(1);
+            let back = (row + 1..lane.rows.len()).filter(|row| !is_marker(&lane.rows, *row)).nth(1);
             let until = at + Span::from_millis(mark.interval.as_millis() * 3 / 2);
             let until = back.map_or(until, |back| until.min(lane.rows.at[back]));
             let stands = (0..lanes.len()).filter(|other| *other != number).all(|other| {
@@ -44,14 +44,14 @@ pub(super) fn add_markers(lanes: &[Lane<'_>], chosen: &mut Vec<Pick>, mut observ
 
 /// Whether the lane has a real row at `at`, or any if it is `above`.
 fn has_row_at(lane: &Lane<'_>, at: Timestamp, above: bool) -> bool {
-    lane.rows.at.binary_search(&at).is_ok_and(|row| above || !is_marker(lane.rows, row))
+    lane.rows.at.binary_search(&at).is_ok_and(|row| above || !is_marker(&lane.rows, row))
 }
 
 /// Whether the lane has real neighbours on both sides of `at` that are close.
 fn passes(lane: &Lane<'_>, at: Timestamp) -> bool {
     let next = lane.rows.at.partition_point(|row| *row <= at);
     let (Some(before), Some(after)) = (next.checked_sub(1), lane.rows.at.get(next)) else { return false };
-    !is_marker(lane.rows, before)
-        && !is_marker(lane.rows, next)
+    !is_marker(&lane.rows, before)
+        && !is_marker(&lane.rows, next)
         && is_close(*after - lane.rows.at[before], lane.mark(before).interval)
 }

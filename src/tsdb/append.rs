@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::ha::Policy;
 use crate::model::{Lane, Timestamp};
 use crate::store::{Appended, BatchSample, Refused, SeriesBatch, StoreError};
 
@@ -17,22 +18,37 @@ impl Store {
         self.has_room()?;
         let mut appended = Appended::default();
         let targets = self.resolver.resolve(&batch.series, batch.naming, batch.received_at, &*self.catalogue)?;
-        // Rows that a better lane covers are kept like all others: lanes are merged when they are read.
-        let runs = self.in_time(batch, &targets, &mut appended);
+        let sent = self.in_time(batch, &targets, &mut appended);
+        let orders = self.resolver.orders();
+        // What the preferred replica covers for ever ends here: it counts as written, since nothing is missing.
+        let (runs, covered) = self.head.uncovered(&sent, &orders);
         if !runs.is_empty() {
             if self.settings.fsync != FsyncPolicy::Unlogged {
                 self.log.append(&runs, &self.resolver)?;
                 self.logged(runs.iter().map(|run| run.samples.len()).sum());
             }
             self.head_since.fetch_min(batch.received_at.as_millis(), Ordering::Relaxed);
-            let conflicts = self.head.insert(&runs);
-            self.deliveries.note(&runs, batch.received_at, &self.resolver.registry);
-            self.metrics.conflicts.inc_by(conflicts);
+            let inserted = self.head.insert(&runs, &orders);
+            self.metrics.conflicts.inc_by(inserted.conflicts);
+            self.metrics.covered.inc_by(inserted.covered);
+            self.gate(&inserted.ungated);
         }
+        self.metrics.covered.inc_by(covered);
+        self.deliveries.note(&sent, batch.received_at, &self.resolver.registry);
         appended.exemplars = self.keep_exemplars(batch, &targets);
         self.metrics.samples.inc_by(appended.samples + appended.histograms);
         self.metrics.refused.inc_by(appended.refusals.total());
         Ok(appended)
+    }
+
+    /// Gives series that have got a second lane a gate.
+    fn gate(&self, ids: &[u32]) {
+        for id in ids {
+            if let Some((group, labels)) = self.resolver.labels(*id) {
+                let merges = self.settings.pairs.rules_of(&labels).policy == Policy::Prefer;
+                self.head.follow(*id, merges.then_some(group));
+            }
+        }
     }
 
     fn has_room(&self) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ use crate::model::{Column, Lane, Span, TimeRange, Timestamp};
 use crate::store::StoreError;
 
 use super::catalogue::{Change, Durability, keys};
+use super::context::Thinning;
 use super::head::{Frozen, Lanes};
 use super::log::segment;
 use super::merge::Merging;
@@ -31,6 +32,8 @@ use super::store::{Spilling, Store};
 
 /// Rows of one chunk in a part from the head.
 pub(super) const SPILL_CHUNK_ROWS: usize = 480;
+/// Lanes with fewer rows are thinned by a merge, with more to go by.
+const WORTH_THINNING: usize = 4;
 /// Series of a part that are listed at once.
 const LISTED_AT_ONCE: usize = 8192;
 /// Idle series that leave memory while appends wait.
@@ -275,9 +278,17 @@ impl Store {
         let groups = self.resolver.registry.read().groups.all().to_vec();
         let directory = self.parts_directory();
         let mut part = PartWriter::create(&self.disk, &directory, number, day, Level::Spilled, Vec::new())?;
+        let thinning = Thinning::new(self.resolver.orders(), &self.settings.pairs, None, &[]);
         for id in ids {
             let (group, labels) = self.resolver.labels(id).expect("a series with rows in the head stays in memory");
-            let lanes = tidy_lanes_of(frozen, id, day_range(day));
+            let mut lanes = tidy_lanes_of(frozen, id, day_range(day));
+            if lanes.len() > 1
+                && lanes.iter().all(|(_, column)| column.len() > WORTH_THINNING)
+                && let Some((rules, turns)) = thinning.applies(group, &labels)
+            {
+                let covered = thinning.thin(id, &mut lanes, &rules, turns)?;
+                self.metrics.covered.inc_by(covered as u64);
+            }
             part.add(id, group, &labels, &lanes, SPILL_CHUNK_ROWS)?;
         }
         part.finish(&groups)?.map(|path| self.open_own(&path)).transpose()

@@ -15,6 +15,7 @@ use crate::model::{Labels, Span, Timestamp};
 use crate::store::StoreError;
 
 use super::catalogue::{Change, Durability, keys};
+use super::context::Thinning;
 use super::maintain::day_range;
 use super::pace::{Brake, Pace};
 use super::part::{ChunkRef, Level, Part, PartSeries, PartWriter};
@@ -203,7 +204,10 @@ impl Store {
         let replaces = plan.parts.iter().map(|part| part.number()).collect();
         let directory = self.parts_directory();
         let mut writer = PartWriter::create(&self.disk, &directory, number, plan.day, plan.level, replaces)?;
-        let mut rewrite = Rewrite::new(&view.deletions, plan.level, leave_out);
+        let beside = |part: &&Arc<Part>| (part.meta().day - plan.day).abs() == 1;
+        let around = (plan.level == Level::Sealed).then(|| view.parts.iter().filter(beside).cloned().collect());
+        let thinning = Thinning::new(self.resolver.orders(), &self.settings.pairs, around, &view.deletions);
+        let mut rewrite = Rewrite::new(&view.deletions, plan.level, leave_out, thinning);
         let mut cursors = Vec::new();
         for (number, part) in plan.parts.iter().enumerate() {
             cursors.extend(Cursor::first(part, number)?);
@@ -216,7 +220,7 @@ impl Store {
                 rewrite.take(cursor.part, cursor.number, cursor.series, &cursor.chunks);
             }
             let identity = identity.expect("the smallest labels are some cursor's");
-            rewrite.write(&mut writer, identity.id)?;
+            rewrite.write(&mut writer, identity, &labels)?;
             writer.end_series(identity.id, identity.group, &labels)?;
             let mut rest = Vec::with_capacity(cursors.len());
             for cursor in cursors {

@@ -68,6 +68,8 @@ pub struct Metrics {
     pub refused: Counter,
     /// Samples that met another value at their time, in their own lane.
     pub conflicts: Counter,
+    /// Samples of HA pairs that ended at the door, since the preferred replica covers them.
+    pub covered: Counter,
     /// Appends that failed as a whole.
     pub append_errors: Counter,
     /// Rounds of maintenance that failed.
@@ -157,6 +159,7 @@ impl Metrics {
             samples: Counter::default(),
             refused: Counter::default(),
             conflicts: Counter::default(),
+            covered: Counter::default(),
             append_errors: Counter::default(),
             maintain_errors: Counter::default(),
             spilled: Counter::default(),
@@ -196,6 +199,7 @@ impl Metrics {
             ("samples", "Samples that are durable and visible", &self.samples),
             ("samples_refused", "Samples that were not kept", &self.refused),
             ("conflicts", "Samples that met another value at their time in their lane", &self.conflicts),
+            ("samples_covered", "Samples of HA pairs that the preferred replica makes superfluous", &self.covered),
             ("append_errors", "Requests that could not be made durable", &self.append_errors),
             ("maintain_errors", "Rounds of maintenance that failed", &self.maintain_errors),
             ("parts_spilled", "Parts written from the head", &self.spilled),

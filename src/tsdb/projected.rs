@@ -14,10 +14,11 @@ use smallvec::SmallVec;
 use crate::model::{Column, Labels, Matcher, TimeRange};
 use crate::store::{ReadSamples, SelectedSeries, SeriesSet, StoreError, Warnings};
 
+use super::context::{MARGINS, widen};
 use super::index::evaluate;
 use super::part::{ChunkRef, Part, PartSeries};
 use super::rows;
-use super::select::{Piece, SeriesRows, widen};
+use super::select::{Found, Piece, SeriesRows};
 use super::store::{Store, View};
 
 /// Fewer series are found the general way.
@@ -49,7 +50,7 @@ pub(super) fn select(
     range: TimeRange,
     needed: &[String],
 ) -> Result<Option<SeriesSet>, StoreError> {
-    let wide = widen(range);
+    let wide = widen(range, MARGINS[0]);
     // The head first, then the view: see the note on moving rows in `select`.
     let in_memory = evaluate(&store.resolver.registry.read().index, matchers)?;
     if in_memory.iter().any(|id| store.head.overlaps(id, wide)) {
@@ -85,7 +86,7 @@ fn in_part(
         return Ok(None);
     }
     let projection = Projection::of(part, &ordinals, needed)?;
-    let wide = widen(range);
+    let wide = widen(range, MARGINS[0]);
     let warnings = Warnings::default();
     let (store, view, warned) = (store.clone(), view.clone(), warnings.clone());
     let of = Arc::new(Selection { store, view, part: part.clone(), range, warnings: warned });
@@ -145,14 +146,17 @@ impl ReadSamples for RowsOfPart {
     fn read(&self, into: &mut Column) -> Result<(), StoreError> {
         let Selection { store, view, part, range, warnings } = &*self.of;
         let one_lane = self.chunks.windows(2).all(|pair| pair[0].lane == pair[1].lane);
-        if !one_lane || store.head.overlaps(self.series.id, widen(*range)) || !Arc::ptr_eq(view, &store.view.load()) {
+        if !one_lane
+            || store.head.overlaps(self.series.id, widen(*range, MARGINS[0]))
+            || !Arc::ptr_eq(view, &store.view.load())
+        {
             // Rows have come or moved since, or lanes have to be merged.
-            let pieces = Arc::new([Piece { part: part.clone(), chunks: self.chunks.clone() }]);
+            let pieces = [Piece { part: part.clone(), chunks: self.chunks.clone() }].into_iter().collect();
             let labels = part.labels(&self.series)?;
             let (store, view, warnings) = (store.clone(), view.clone(), warnings.clone());
             let PartSeries { id, group, .. } = self.series;
-            return SeriesRows { store, view, id, group, labels, range: *range, lane: None, pieces, warnings }
-                .read(into);
+            let found = Arc::new(Found { labels, group, pieces, hopeful: true });
+            return SeriesRows { store, view, id, found, range: *range, lane: None, warnings }.read(into);
         }
         into.clear();
         for chunk in self.chunks.iter().filter(|chunk| chunk.range().overlaps(*range)) {

@@ -30,8 +30,9 @@ use super::merge::Merging;
 use super::metrics::Metrics;
 use super::numbers::{PartNumbers, decode_open};
 use super::part::{self, OpenError, Part};
+use super::preferences;
 use super::replay::replay;
-use super::resolve::{Named, Resolver, catalogued};
+use super::resolve::{Named, Resolver, catalogued, lanes};
 use super::settings::Settings;
 use super::status::{Progress, Recovered};
 use super::store::{Deletion, Manifest, Spilling, Store, View};
@@ -58,6 +59,7 @@ pub(super) fn open(
     drop(settings.data.canonicalize().map(|data| data.parent().map(|above| disk.sync_directory(above))));
     let mut recovered = Recovered::default();
     let resolver = Resolver::new(settings.hash_seed, settings.limits());
+    resolver.set_rules(settings.pairs.rules());
 
     let fresh_catalogue = check_version(&*catalogue)?;
     let parts = open_parts(&parts_directory, &*catalogue, fresh_catalogue, &mut recovered)?;
@@ -82,6 +84,11 @@ pub(super) fn open(
     let next_segment = metrics.replays.time(replay)?;
     if adopts {
         write_adopted(&*catalogue, &parts, &resolver, &numbers)?;
+    }
+    let configured = resolver.registry.write().groups.configure(&settings.pairs.orders, now);
+    for (group, preferences) in configured {
+        preferences::save(&*catalogue, group, &preferences)?;
+        resolver.registry.write().groups.set_preferences(group, preferences);
     }
     let (policy, segment_bytes_max) = (settings.fsync, settings.segment_bytes_max);
     let log = Log::new(log_directory, disk.clone(), next_segment, policy, segment_bytes_max, metrics.log.clone());
@@ -254,6 +261,11 @@ fn restore_names(catalogue: &dyn KeyValue, adopted: &[Arc<Part>], resolver: &Res
             let groups = &mut resolver.registry.write().groups;
             groups.restore(number as u32, cluster, replicas);
             groups.catalogued(&[(number as u32, replicas.len())]);
+        }
+    }
+    for (key, value) in catalogue.scan(keys::RANKS)? {
+        if let (Some(number), Some(preferences)) = (keys::number_of(&key), lanes::decode_preferences(&value)) {
+            resolver.registry.write().groups.set_preferences(number as u32, preferences);
         }
     }
     if let Some(next) = number_row(catalogue, keys::NEXT_SERIES)? {

@@ -3,15 +3,17 @@
 //! Most series have one lane, chunks that follow one another, and times that they share with the rest of their target.
 //! For them no time is ever decoded twice: which columns follow one another says which column comes out. Chunks that
 //! would be encoded the same way again are copied. What overlaps, was deleted in part or brings its own times is
-//! decoded, sorted and cut anew.
+//! decoded, sorted and cut anew; and of a pair, what the preferred replica covers goes ([`context`](super::context)).
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::model::Column;
+use crate::model::{Column, Labels};
 use crate::store::StoreError;
 
+use super::context::Thinning;
+use super::head::Lanes;
 use super::part::{ChunkRef, Level, Part, PartSeries, PartWriter, SharedTimes};
 use super::rows;
 use super::store::Deletion;
@@ -53,12 +55,19 @@ pub(super) struct Rewrite<'p> {
     known: HashMap<SmallVec<[Stretch; 4]>, SharedTimes, FixedState>,
     known_stretches: usize,
     column: Column,
+    thinning: Thinning<'p>,
 }
 
 impl<'p> Rewrite<'p> {
     /// For a part of `level`.
-    pub(super) fn new(deletions: &'p [Deletion], level: Level, leave_out: Option<&'p LeaveOut<'p>>) -> Self {
+    pub(super) fn new(
+        deletions: &'p [Deletion],
+        level: Level,
+        leave_out: Option<&'p LeaveOut<'p>>,
+        thinning: Thinning<'p>,
+    ) -> Self {
         Rewrite {
+            thinning,
             deletions,
             level,
             leave_out,
@@ -80,10 +89,22 @@ impl<'p> Rewrite<'p> {
     }
 
     /// Writes what was taken; the caller names the series.
-    pub(super) fn write(&mut self, writer: &mut PartWriter<'_>, id: u32) -> Result<(), StoreError> {
+    pub(super) fn write(
+        &mut self,
+        writer: &mut PartWriter<'_>,
+        series: PartSeries,
+        labels: &Labels,
+    ) -> Result<(), StoreError> {
+        let id = series.id;
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.sort_by_key(|piece| (piece.chunk.lane, piece.chunk.first));
+        let thinned = self.thin(&pieces, series, labels)?;
         for lane in pieces.chunk_by(|left, right| left.chunk.lane == right.chunk.lane) {
+            let number = lane[0].chunk.lane;
+            if let Some((_, column)) = thinned.iter().find(|(thinned, _)| *thinned == number) {
+                writer.put_lane(id, number, column, self.chunk_rows)?;
+                continue;
+            }
             let in_order = lane.windows(2).all(|pair| pair[0].chunk.last < pair[1].chunk.first);
             if self.leave_out.is_none()
                 && in_order
@@ -97,6 +118,27 @@ impl<'p> Rewrite<'p> {
         pieces.clear();
         self.pieces = pieces;
         Ok(())
+    }
+
+    /// The lanes of a pair that lose rows which another lane covers, without them.
+    fn thin(&mut self, pieces: &[Piece<'p>], series: PartSeries, labels: &Labels) -> Result<Lanes, StoreError> {
+        let several = pieces.windows(2).any(|pair| pair[0].chunk.lane != pair[1].chunk.lane);
+        // Where something is damaged, what covers a row may be lost.
+        if !several || self.leave_out.is_some() || self.thinning.applies(series.group, labels).is_none() {
+            return Ok(Lanes::new());
+        }
+        let mut lanes = Lanes::new();
+        for lane in pieces.chunk_by(|left, right| left.chunk.lane == right.chunk.lane) {
+            self.read_sorted(lane)?;
+            lanes.push((lane[0].chunk.lane, std::mem::take(&mut self.column)));
+        }
+        let rows: Vec<usize> = lanes.iter().map(|(_, column)| column.len()).collect();
+        if let Some((rules, turns)) = self.thinning.applies(series.group, labels) {
+            self.thinning.thin(series.id, &mut lanes, &rules, turns)?;
+        }
+        let mut rows = rows.into_iter();
+        lanes.retain(|(_, column)| rows.next() != Some(column.len()));
+        Ok(lanes)
     }
 
     /// Chunks that follow one another: a few make one, or each is copied.
@@ -178,6 +220,12 @@ impl<'p> Rewrite<'p> {
 
     /// Whatever the chunks hold: all rows of a lane, made tidy, cut anew.
     fn write_sorted(&mut self, writer: &mut PartWriter<'_>, id: u32, lane: &[Piece<'_>]) -> Result<(), StoreError> {
+        self.read_sorted(lane)?;
+        writer.put_lane(id, lane[0].chunk.lane, &self.column, self.chunk_rows)
+    }
+
+    /// All rows of a lane, made tidy, into `self.column`.
+    fn read_sorted(&mut self, lane: &[Piece<'_>]) -> Result<(), StoreError> {
         self.column.clear();
         for piece in lane {
             if piece.deletions.is_empty() && self.leave_out.is_none() {
@@ -196,6 +244,6 @@ impl<'p> Rewrite<'p> {
             rows::append(&mut self.column, &own);
         }
         rows::tidy(&mut self.column);
-        writer.put_lane(id, lane[0].chunk.lane, &self.column, self.chunk_rows)
+        Ok(())
     }
 }

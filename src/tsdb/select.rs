@@ -7,6 +7,7 @@
 //! Rows move from head to frozen head to part to merged part. Reads look in that order, and each move makes the new
 //! place visible before it empties the old one, so a read finds a row in one of them, or in two, which is as good.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -16,13 +17,14 @@ use parking_lot::RwLockReadGuard;
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use crate::ha::{self, MergeRules};
+use crate::ha::Policy;
 use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange};
 use crate::store::{
     ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet, StoreError,
     Warnings,
 };
 
+use super::context::{self, MARGINS, widen};
 use super::head::{Lanes, lane_of};
 use super::index::evaluate;
 use super::part::{ChunkRef, Part};
@@ -32,10 +34,6 @@ use super::resolve::registry::Series;
 use super::rows;
 use super::store::{Store, View};
 
-/// How far around the range rows are looked at where lanes have to be merged: what a lane did just outside decides
-/// about rows just inside.
-const MERGE_MARGIN: Span = Span::HOUR;
-
 /// A store seen through a choice of lanes.
 pub(super) struct Seen {
     store: Arc<Store>,
@@ -43,12 +41,12 @@ pub(super) struct Seen {
 }
 
 /// A series that a select found.
-struct Found {
-    labels: Labels,
-    group: u32,
-    pieces: SmallVec<[Piece; 1]>,
+pub(super) struct Found {
+    pub(super) labels: Labels,
+    pub(super) group: u32,
+    pub(super) pieces: SmallVec<[Piece; 1]>,
     /// Whether a row may lie inside the range, as far as first and last times tell.
-    hopeful: bool,
+    pub(super) hopeful: bool,
 }
 
 /// What a select found. Each place that series are found in gives them in the order of labels: in the end they stand in
@@ -62,6 +60,9 @@ struct FoundSeries {
 
 /// What was found, by id and mostly in the order of labels, and the view that it was found in.
 type FoundInView = (Arc<View>, Vec<(u32, Found)>);
+
+/// What is shown: under which labels, whose rows, and of which lane if not of all; and the view it was found in.
+type Shown = (Arc<View>, Vec<(Labels, u32, Option<Lane>, Arc<Found>)>);
 
 /// The chunks of one series in one part.
 pub(super) struct Piece {
@@ -77,7 +78,7 @@ impl Store {
     /// Every series that satisfies the matchers and may have rows inside `range`, and the view they were found in.
     /// Parts whose index is damaged are left out with a warning.
     fn find(&self, matchers: &[Matcher], range: TimeRange, warnings: &Warnings) -> Result<FoundInView, StoreError> {
-        let wide = widen(range);
+        let wide = widen(range, MARGINS[0]);
         let mut ids = evaluate(&self.resolver.registry.read().index, matchers)?;
         // Without the registry's lock: new series wait for it, and appends behind them.
         let in_head: RoaringBitmap = ids.iter().filter(|id| self.head.overlaps(*id, range)).collect();
@@ -144,23 +145,6 @@ impl Store {
         }
         Ok(false)
     }
-
-    /// The labels of all series with a row inside `range`, unsorted.
-    fn labels_in(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
-        loop {
-            let (view, found) = self.find(matchers, range, &Warnings::default())?;
-            let mut labels = Vec::with_capacity(found.len());
-            for (id, found) in found {
-                if self.has_rows_in(id, &found, &view, range)? {
-                    labels.push(found.labels);
-                }
-            }
-            // Rows that moved meanwhile may have been missed: ask again. They move every few minutes, not faster.
-            if Arc::ptr_eq(&view, &self.view.load()) {
-                return Ok(labels);
-            }
-        }
-    }
 }
 
 /// Adds what a part has to what was found, as far as its index can be read.
@@ -194,19 +178,35 @@ fn find_in(
     })
 }
 
-pub(super) fn widen(range: TimeRange) -> TimeRange {
-    TimeRange::new(range.start() - MERGE_MARGIN, range.end() + MERGE_MARGIN).expect("widening keeps the order")
-}
-
 impl Seen {
+    /// Whether each series is shown once, under its own labels.
+    fn is_plain(&self) -> bool {
+        let keeps_lanes = |rule: &crate::ha::PolicyRule| rule.policy == Policy::KeepReplica;
+        self.lanes == LaneView::Merged && !self.store.settings.pairs.policies.iter().any(keeps_lanes)
+    }
+
+    /// The matchers that series are found by, and those that what is shown has to satisfy as well: the replica label is
+    /// no label of a series.
+    fn split<'m>(&self, matchers: &'m [Matcher]) -> (Cow<'m, [Matcher]>, Vec<Matcher>) {
+        if self.is_plain() {
+            return (Cow::Borrowed(matchers), Vec::new());
+        }
+        let label = &self.store.settings.replica_label;
+        let (of_lanes, of_series) = matchers.iter().cloned().partition(|matcher| matcher.name == *label);
+        (Cow::Owned(of_series), of_lanes)
+    }
+
     /// The lanes of a series that this choice shows, each with the labels it is shown under; `None`: all merged.
     fn shown(&self, labels: &Labels, group: u32) -> Vec<(Labels, Option<Lane>)> {
+        let keeps_lanes = || self.store.settings.pairs.rules_of(labels).policy == Policy::KeepReplica;
+        if self.lanes == LaneView::Merged && (self.is_plain() || !keeps_lanes()) {
+            return vec![(labels.clone(), None)];
+        }
         let registry = self.store.resolver.registry.read();
         let replicas = registry.groups.all().get(group as usize).map_or(&[][..], |group| &group.replicas);
         let lanes = replicas.iter().enumerate().map(|(lane, replica)| (Lane(lane as u8), replica));
         match &self.lanes {
-            LaneView::Merged => vec![(labels.clone(), None)],
-            LaneView::Raw => {
+            LaneView::Merged | LaneView::Raw => {
                 let label = &self.store.settings.replica_label;
                 lanes.map(|(lane, replica)| (labels.with(label, replica), Some(lane))).collect()
             }
@@ -215,30 +215,75 @@ impl Seen {
             }
         }
     }
+
+    /// Every series that this choice may show, unsorted.
+    fn found(&self, matchers: &[Matcher], range: TimeRange, warnings: &Warnings) -> Result<Shown, StoreError> {
+        let (of_series, of_lanes) = self.split(matchers);
+        let (view, found) = self.store.find(&of_series, range, warnings)?;
+        let mut shown = Vec::with_capacity(found.len());
+        for (id, found) in found {
+            if self.is_plain() {
+                shown.push((found.labels.clone(), id, None, Arc::new(found)));
+                continue;
+            }
+            let found = Arc::new(found);
+            let lanes = self.shown(&found.labels, found.group).into_iter();
+            let wanted = lanes.filter(|(labels, _)| Matcher::all_match(&of_lanes, labels));
+            shown.extend(wanted.map(|(labels, lane)| (labels, id, lane, Arc::clone(&found))));
+        }
+        Ok((view, shown))
+    }
+
+    fn rows(
+        &self,
+        view: &Arc<View>,
+        id: u32,
+        found: &Arc<Found>,
+        lane: Option<Lane>,
+        range: TimeRange,
+        warnings: &Warnings,
+    ) -> SeriesRows {
+        let (store, found, warnings) = (self.store.clone(), Arc::clone(found), warnings.clone());
+        SeriesRows { store, view: view.clone(), id, found, range, lane, warnings }
+    }
+
+    /// The labels of all series with a row inside `range`, sorted.
+    fn labels_in(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
+        let warnings = Warnings::default();
+        loop {
+            let (view, shown) = self.found(matchers, range, &warnings)?;
+            let mut all = Vec::with_capacity(shown.len());
+            for (labels, id, lane, found) in shown {
+                let has_rows = match lane {
+                    None => self.store.has_rows_in(id, &found, &view, range)?,
+                    Some(_) => {
+                        let mut column = Column::default();
+                        self.rows(&view, id, &found, lane, range, &warnings).read(&mut column)?;
+                        !column.is_empty()
+                    }
+                };
+                if has_rows {
+                    all.push(labels);
+                }
+            }
+            // Rows that moved meanwhile may have been missed: ask again. They move every few minutes, not faster.
+            if Arc::ptr_eq(&view, &self.store.view.load()) {
+                all.sort();
+                return Ok(all);
+            }
+        }
+    }
 }
 
 impl SampleSource for Seen {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesSet, StoreError> {
         let warnings = Warnings::default();
-        let (view, found) = self.store.find(matchers, range, &warnings)?;
-        let mut series = Vec::with_capacity(found.len());
-        for (id, Found { labels, group, pieces, .. }) in found {
-            let pieces: Arc<[Piece]> = pieces.into_iter().collect();
-            for (shown_as, lane) in self.shown(&labels, group) {
-                let rows = SeriesRows {
-                    store: self.store.clone(),
-                    view: view.clone(),
-                    id,
-                    group,
-                    labels: labels.clone(),
-                    range,
-                    lane,
-                    pieces: pieces.clone(),
-                    warnings: warnings.clone(),
-                };
-                series.push(SelectedSeries { labels: shown_as, samples: Arc::new(rows) });
-            }
-        }
+        let (view, shown) = self.found(matchers, range, &warnings)?;
+        let series = shown.into_iter().map(|(labels, id, lane, found)| SelectedSeries {
+            labels,
+            samples: Arc::new(self.rows(&view, id, &found, lane, range, &warnings)),
+        });
+        let mut series: Vec<SelectedSeries> = series.collect();
         series.sort_by(|left, right| left.labels.cmp(&right.labels));
         Ok(SeriesSet { series, warnings })
     }
@@ -249,28 +294,26 @@ impl SampleSource for Seen {
         range: TimeRange,
         needed: &[String],
     ) -> Result<SeriesSet, StoreError> {
-        match self.lanes {
-            LaneView::Merged => projected::select(&self.store, matchers, range, needed)?,
-            _ => None,
+        match self.is_plain() {
+            true => projected::select(&self.store, matchers, range, needed)?,
+            false => None,
         }
         .map_or_else(|| self.select(matchers, range), Ok)
     }
 
     fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, StoreError> {
-        let mut labels = self.store.labels_in(matchers, range)?;
-        labels.sort();
-        Ok(labels)
+        self.labels_in(matchers, range)
     }
 
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
         if matchers.is_empty()
-            && self.lanes == LaneView::Merged
+            && self.is_plain()
             && let Some(names) = self.store.names_in(range)?
         {
             return Ok(names.into_iter().collect());
         }
         let mut names = BTreeSet::new();
-        for labels in self.store.labels_in(matchers, range)? {
+        for labels in self.labels_in(matchers, range)? {
             for (name, _) in &labels {
                 if !names.contains(name) {
                     names.insert(name.to_owned());
@@ -282,13 +325,13 @@ impl SampleSource for Seen {
 
     fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
         if matchers.is_empty()
-            && self.lanes == LaneView::Merged
+            && self.is_plain()
             && let Some(values) = self.store.values_in(name, range, usize::MAX)?
         {
             return Ok(values.into_iter().collect());
         }
         let mut values = BTreeSet::new();
-        for labels in self.store.labels_in(matchers, range)? {
+        for labels in self.labels_in(matchers, range)? {
             if let Some(value) = labels.get(name)
                 && !values.contains(value)
             {
@@ -324,15 +367,13 @@ impl SampleSource for Seen {
 /// The rows of one selected series, read when asked for.
 pub(super) struct SeriesRows {
     pub(super) store: Arc<Store>,
-    /// The view that `pieces` were found in.
+    /// The view that the series was found in.
     pub(super) view: Arc<View>,
     pub(super) id: u32,
-    pub(super) group: u32,
-    pub(super) labels: Labels,
+    pub(super) found: Arc<Found>,
     pub(super) range: TimeRange,
     /// The one lane to read; `None`: all, merged.
     pub(super) lane: Option<Lane>,
-    pub(super) pieces: Arc<[Piece]>,
     /// Those of the whole set.
     pub(super) warnings: Warnings,
 }
@@ -340,17 +381,21 @@ pub(super) struct SeriesRows {
 impl ReadSamples for SeriesRows {
     fn read(&self, into: &mut Column) -> Result<(), StoreError> {
         into.clear();
-        let mut lanes = self.lanes()?;
+        let mut lanes = self.lanes(MARGINS[0])?;
         match lanes.as_mut_slice() {
             [] => {}
             [(_, only)] => std::mem::swap(into, only),
-            several => {
-                {
-                    let registry = self.store.resolver.registry.read();
-                    several.sort_by(|left, right| registry.groups.rank(self.group, left.0, right.0));
+            _ => {
+                let orders = self.store.resolver.orders();
+                let turns = orders.turns(self.found.group);
+                let rules = self.store.settings.pairs.rules_of(&self.found.labels);
+                for pair in MARGINS.windows(2) {
+                    if context::is_enough(&lanes, turns, &rules, self.range, pair[0]) {
+                        break;
+                    }
+                    lanes = self.lanes(pair[1])?;
                 }
-                let columns: Vec<&Column> = several.iter().map(|(_, column)| column).collect();
-                ha::merge(&columns, &MergeRules::for_series(&self.labels), into);
+                context::merge(&lanes, turns, &rules, into);
             }
         }
         rows::clip(into, self.range);
@@ -359,19 +404,19 @@ impl ReadSamples for SeriesRows {
 }
 
 impl SeriesRows {
-    /// The wanted lanes with all their rows inside the range, and, where there are several, around it.
-    fn lanes(&self) -> Result<Lanes, StoreError> {
-        let wide = widen(self.range);
+    /// The wanted lanes with all their rows inside the range, and, where there are several, `margin` around it.
+    fn lanes(&self, margin: Span) -> Result<Lanes, StoreError> {
+        let wide = widen(self.range, margin);
         let mut lanes = Lanes::new();
         self.store.head.read(self.id, wide, &mut lanes);
         let view = self.store.view.load_full();
         if let Some(frozen) = &view.frozen {
             frozen.read(self.id, wide, &mut lanes);
         }
-        if Arc::ptr_eq(&view, &self.view) {
-            self.read_pieces(&self.pieces, &view, wide, &mut lanes)?;
+        if Arc::ptr_eq(&view, &self.view) && margin == MARGINS[0] {
+            self.read_pieces(&self.found.pieces, &view, wide, &mut lanes)?;
         } else {
-            // Rows have moved since the select: look again where they are now.
+            // Rows have moved since the select, or lie further away: look again where they are.
             let parts = view.parts.iter().filter(|part| part.range().overlaps(wide));
             let mut pieces = Vec::new();
             for part in parts {

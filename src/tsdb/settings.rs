@@ -1,8 +1,10 @@
 //! What the user may choose about storage.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::model::Span;
+use crate::ha::{self, MergeRules, PolicyRule};
+use crate::model::{Labels, Span};
 
 use super::resolve::limits::Limits;
 
@@ -56,9 +58,44 @@ pub struct Settings {
     pub segment_bytes_max: u64,
     /// The label that tells lanes apart where a read asks for all of them.
     pub replica_label: String,
+    /// How pairs become one series.
+    pub pairs: Pairs,
     /// Seed of the hash over label bytes; to be drawn at random for each process, so that nobody can prepare
     /// collisions.
     pub hash_seed: u64,
+}
+
+/// How the lanes of HA groups become one series.
+#[derive(Clone, Debug)]
+pub struct Pairs {
+    /// Policies by selector; the first that matches decides.
+    pub policies: Vec<PolicyRule>,
+    /// Who leads, by what the replicas of a group have in common; other groups go by name.
+    pub orders: BTreeMap<String, Vec<String>>,
+    /// Clean scrapes in a row until a replica that had missed one leads again, at most [`ha::CLEAN_RUN`].
+    pub clean_run: u8,
+    /// What is taken as the scrape interval of a series with fewer than two samples.
+    pub interval: Option<Span>,
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        Pairs { policies: Vec::new(), orders: BTreeMap::new(), clean_run: ha::CLEAN_RUN, interval: None }
+    }
+}
+
+impl Pairs {
+    /// The rules of one series.
+    pub(super) fn rules_of(&self, labels: &Labels) -> MergeRules {
+        let MergeRules { policy, counter, .. } = MergeRules::configured(&self.policies, labels);
+        MergeRules { policy, counter, ..self.rules() }
+    }
+
+    /// What is the same for all series.
+    pub(super) fn rules(&self) -> MergeRules {
+        let clean_run = self.clean_run.min(ha::CLEAN_RUN);
+        MergeRules { clean_run, interval: self.interval, ..MergeRules::default() }
+    }
 }
 
 impl Settings {
@@ -89,6 +126,7 @@ impl Default for Settings {
             spill_age: Span::MINUTE.times(30),
             segment_bytes_max: 64 << 20,
             replica_label: "__replica__".into(),
+            pairs: Pairs::default(),
             hash_seed: 0x5745_4952_5345_4544,
         }
     }

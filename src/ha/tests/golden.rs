@@ -154,8 +154,8 @@ fn a_third_lane_fills_what_the_first_two_leave() {
 #[test]
 fn a_row_that_comes_late_inside_its_lane_fills_its_hole() {
     let rules = MergeRules::default();
-    let at_door: Vec<Mark> = {
-        let mut annotator = Annotator::new(&rules);
+    let at_door: Vec<interval::Mark> = {
+        let mut annotator = interval::Annotator::new(&rules);
         [0, 15, 45, 30, 60].map(|sec| annotator.push(at(sec))).to_vec()
     };
     assert!(!at_door[3].solid && at_door[3].interval == at_door[2].interval, "the door learns nothing from it");

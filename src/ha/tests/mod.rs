@@ -118,7 +118,7 @@ fn check_coverage(scene: &Scene, lanes: &[Column]) {
     let all: Vec<(i64, Span)> = lanes
         .iter()
         .flat_map(|lane| {
-            let marked = Lane::annotated(lane, &rules());
+            let marked = lane::Lane::top(lane, &rules());
             (0..lane.len()).map(|row| (lane.at[row].as_millis(), marked.mark(row).interval)).collect::<Vec<_>>()
         })
         .collect();
@@ -137,12 +137,11 @@ fn check_coverage(scene: &Scene, lanes: &[Column]) {
     }
 }
 
-/// Takes away what the door drops when the lanes' rows arrive in a random order that keeps each lane's own.
-fn through_the_door(lanes: &[Column], random: &mut Random, rules: &MergeRules) -> Vec<Vec<bool>> {
+/// The lanes without what the door drops when their rows arrive in a random order that keeps each lane's own.
+fn through_the_door(lanes: &[Column], random: &mut Random, rules: &MergeRules) -> Vec<Column> {
     let mut kept: Vec<Vec<bool>> = lanes.iter().map(|lane| vec![true; lane.len()]).collect();
-    let mut next = vec![0; lanes.len()];
-    let (mut top, mut lower) = (TopGate::new(rules), vec![LowerGate::new(); lanes.len()]);
-    let mut pending: Vec<(usize, usize, Span)> = Vec::new();
+    let (mut next, mut top) = (vec![0; lanes.len()], TopGate::new());
+    let mut pending: Vec<(usize, usize)> = Vec::new();
     let (bias, lag) = (random.of(&[10, 50, 90]), random.of(&[0_usize, 0, 20]));
     while next.iter().zip(lanes).any(|(next, lane)| *next < lane.len()) {
         let behind = next[0] + lag < next.get(1).copied().unwrap_or(0);
@@ -152,7 +151,7 @@ fn through_the_door(lanes: &[Column], random: &mut Random, rules: &MergeRules) -
         }
         if random.below(200) == 0 {
             // A restart: the door forgets.
-            (top, lower) = (TopGate::after_restart(), vec![LowerGate::after_restart(); lanes.len()]);
+            top = TopGate::new();
             pending.clear();
         }
         let row = next[number];
@@ -160,30 +159,30 @@ fn through_the_door(lanes: &[Column], random: &mut Random, rules: &MergeRules) -
         let (at, is_marker) = (lanes[number].at[row], lane::is_marker(&lanes[number], row));
         if number == 0 {
             top.push(at, is_marker, rules);
-            pending.retain(|(number, row, interval)| {
-                let covered = top.covers(lanes[*number].at[*row], *interval);
-                kept[*number][*row] &= !covered;
-                !covered
-            });
-            continue;
-        }
-        match lower[number].admit(at, is_marker, &top, rules) {
-            Admission::Covered => kept[number][row] = false,
-            Admission::Pending => pending.push((number, row, lower[number].interval().expect("known if pending"))),
-            Admission::Keep => {}
+            for (number, row) in std::mem::take(&mut pending) {
+                kept[number][row] &= !top.covers(lanes[number].at[row]);
+            }
+        } else if top.covers(at) && !is_marker {
+            kept[number][row] = false;
+        } else if !is_marker {
+            pending.push((number, row));
         }
     }
-    kept
+    lanes.iter().zip(&kept).map(|(lane, kept)| thinned(lane, kept)).collect()
 }
 
-/// A lane without the rows that were dropped, its marks kept.
-fn thinned(rows: &Column, runs: &Lane<'_>, kept: &[bool]) -> (Column, Vec<Run>) {
-    let (mut column, mut marks) = (Column::default(), Vec::new());
+/// One turn for ever: lanes in the order of their numbers.
+fn turn(lanes: usize) -> Turn {
+    Turn { from: Timestamp::MIN, order: (0..lanes).collect() }
+}
+
+/// A lane without the rows that were dropped.
+fn thinned(rows: &Column, kept: &[bool]) -> Column {
+    let mut column = Column::default();
     for (row, at) in rows.at.iter().enumerate().filter(|(row, _)| kept[*row]) {
-        marks.push(Run { first: column.len(), mark: runs.mark(row) });
         column.push(Sample { at: *at, value: rows.values[row] });
     }
-    (column, marks)
+    column
 }
 
 const MARKERS: Faults = Faults { skew: 0, markers: true, healthy_top: false, ends: true };
@@ -203,52 +202,33 @@ proptest! {
     }
 
     #[test]
-    fn what_the_door_drops_changes_nothing_in_any_order(seed: u64, lanes in 2..4_usize, markers: bool) {
-        // P2, P3, P12.
+    fn what_is_dropped_changes_nothing_in_any_order(seed: u64, lanes in 2..4_usize, markers: bool, settled: bool) {
+        // P2, P3, P12: at the door, in merges of parts that see a stretch of the lanes, or in both.
         let scene = scene(seed, lanes, if markers { MARKERS } else { PLAIN });
-        let rules = rules();
-        let whole: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
+        let rules = MergeRules { settled, ..rules() };
         let mut random = Random(seed ^ 0x5eed);
-        let mut expected = Column::default();
-        merge_annotated(&whole, &rules, &mut expected);
+        let expected = rows(&merged(&scene.lanes, &rules));
         for _ in 0..3 {
-            let kept = through_the_door(&scene.lanes, &mut random, &rules);
-            let thin: Vec<_> = whole.iter().zip(&kept).map(|(lane, kept)| thinned(lane.rows, lane, kept)).collect();
-            let thin: Vec<_> = thin.iter().map(|(rows, runs)| Lane { rows, runs: runs.clone() }).collect();
-            let mut out = Column::default();
-            merge_annotated(&thin, &rules, &mut out);
-            prop_assert_eq!(rows(&out), rows(&expected));
+            let mut thin = through_the_door(&scene.lanes, &mut random, &rules);
+            prop_assert_eq!(rows(&merged(&thin, &rules)), expected.clone());
+            let top = thin[0].clone();
+            let (from, to) = (random.below(top.len() as u64) as usize, random.below(top.len() as u64) as usize);
+            let mut seen = Column::default();
+            (from.min(to)..from.max(to)).for_each(|row| seen.push(Sample { at: top.at[row], value: top.values[row] }));
+            let unsure = if from.min(to) == 0 { 0 } else { CONTEXT_ROWS };
+            thin[0] = seen;
+            drop_covered(&[turn(lanes)], &mut thin, &rules, unsure);
+            thin[0] = top;
+            prop_assert_eq!(rows(&merged(&thin, &rules)), expected.clone());
         }
     }
 
     #[test]
-    fn what_a_merge_of_parts_leaves_out_changes_nothing(seed: u64, lanes in 2..4_usize, markers: bool) {
-        let scene = scene(seed, lanes, if markers { MARKERS } else { PLAIN });
-        let rules = rules();
-        let whole: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
-        let thin: Vec<(Column, Vec<Run>)> = whole[1..].iter().map(|lane| {
-            let mut rows = Column::default();
-            let runs = drop_covered(&whole[0], lane, &rules, &mut rows);
-            (rows, runs)
-        }).collect();
-        let mut lanes = vec![whole[0].clone()];
-        lanes.extend(thin.iter().map(|(rows, runs)| Lane { rows, runs: runs.clone() }));
-        let (mut out, mut expected) = (Column::default(), Column::default());
-        merge_annotated(&lanes, &rules, &mut out);
-        merge_annotated(&whole, &rules, &mut expected);
-        prop_assert_eq!(rows(&out), rows(&expected));
-    }
-
-    #[test]
-    fn lanes_thinned_by_the_door_still_cover_without_their_marks(seed: u64) {
-        let mut scene = scene(seed, 2, PLAIN);
-        let rules = rules();
-        let kept = through_the_door(&scene.lanes, &mut Random(seed ^ 0xd00b), &rules);
-        let whole: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
-        let thin: Vec<Column> =
-            whole.iter().zip(&kept).map(|(lane, kept)| thinned(lane.rows, lane, kept).0).collect();
-        scene.lanes.clear();
-        check_coverage(&scene, &thin);
+    fn dropping_twice_is_dropping_once(seed: u64, markers: bool) {
+        let scene = scene(seed, 2, if markers { MARKERS } else { PLAIN });
+        let mut lanes = scene.lanes;
+        drop_covered(&[turn(2)], &mut lanes, &rules(), 0);
+        prop_assert_eq!(drop_covered(&[turn(2)], &mut lanes, &rules(), 0), 0);
     }
 
     #[test]
@@ -281,11 +261,11 @@ proptest! {
     fn a_healthy_top_lane_is_the_series(seed: u64, settled: bool) {
         // P5, and of such a pair nothing but the ends of the second lane is kept.
         let scene = scene(seed, 3, Faults { healthy_top: true, ..PLAIN });
-        let [whole, lower] = [0, 1].map(|lane| Lane::annotated(&scene.lanes[lane], &rules()));
-        let mut kept = Column::default();
-        drop_covered(&whole, &lower, &rules(), &mut kept);
+        let mut left = scene.lanes.clone();
+        drop_covered(&[turn(3)], &mut left, &rules(), 0);
+        let kept = &left[1];
         let ends = [scene.lanes[0].at[0], scene.lanes[0].at[scene.lanes[0].len() - 1]];
-        prop_assert!(kept.at.iter().all(|at| *at < ends[0] || ends[1] <= *at || lower.rows.at.len() < 4));
+        prop_assert!(kept.at.iter().all(|at| *at < ends[0] || ends[1] <= *at));
         let out = merged(&scene.lanes, &MergeRules { settled, ..rules() });
         let top = &scene.lanes[0];
         let inside: Vec<_> = rows(&out)
@@ -299,7 +279,7 @@ proptest! {
     fn the_short_way_of_a_healthy_pair_is_the_long_way(seed: u64, settled: bool, lanes in 2..4_usize) {
         let scene = scene(seed, lanes, Faults { healthy_top: true, ..MARKERS });
         let rules = MergeRules { settled, ..rules() };
-        let marked: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
+        let marked = lane::annotated(&scene.lanes.iter().collect::<Vec<_>>(), &rules);
         let mut chosen = select::select(&marked, &rules, |_, _| {});
         stale::add_markers(&marked, &mut chosen, |_, _| {});
         let expected: Vec<_> = chosen.iter().map(|pick| pick.at).collect();
@@ -328,7 +308,7 @@ proptest! {
             let row = column.at.partition_point(|row| row.as_millis() <= at).checked_sub(1);
             row.is_some_and(|row| !lane::is_marker(column, row) && at - column.at[row].as_millis() < lookback)
         };
-        let marked: Vec<_> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules())).collect();
+        let marked: Vec<_> = scene.lanes.iter().map(|rows| lane::Lane::top(rows, &rules())).collect();
         let misled = |at: i64| marked.iter().any(|lane| {
             let row = lane.rows.at.partition_point(|row| row.as_millis() <= at).checked_sub(1);
             row.is_some_and(|row| lane.mark(row).interval.as_millis() > interval * 6 / 5)
@@ -369,8 +349,7 @@ proptest! {
     fn explain_says_what_merge_does(seed: u64, lanes in 1..4_usize, counter: bool, settled: bool) {
         let scene = scene(seed, lanes, Faults { skew: 20_000, ..MARKERS });
         let rules = MergeRules { counter, settled, ..rules() };
-        let marked: Vec<Lane<'_>> = scene.lanes.iter().map(|rows| Lane::annotated(rows, &rules)).collect();
-        let explained = explain(&marked, &rules);
+        let explained = explain(&scene.lanes.iter().collect::<Vec<_>>(), &rules);
         prop_assert_eq!(explained.len(), scene.lanes.iter().map(Column::len).sum::<usize>(), "each row once");
         let out: Vec<_> = explained.iter().filter(|row| row.verdict.is_in()).map(|row| row.at).collect();
         prop_assert_eq!(out, merged(&scene.lanes, &rules).at);

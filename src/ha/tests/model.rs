@@ -8,8 +8,9 @@ use super::super::*;
 use super::{PLAIN, Random, merged, rules, scene};
 use crate::model::Column;
 
-/// The model takes windows of the last 8 to 16 distances and does not round; here they are the last 16, rounded.
-/// All else is its own. Times are milliseconds.
+/// The model takes windows of the last 8 to 16 distances and does not round; here they are the last 16, rounded. It
+/// knows nothing of rows that the top lane covers for ever: they are taken out of the second lane first, and what is left
+/// is marked as docs/dedup.md says. The selection is all its own. Times are milliseconds.
 const DRIVER: &str = r#"
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -23,11 +24,40 @@ class Sliding(core.Ann):
         d = sorted(self.cur[-16:])
         return kept(d[1] if len(d) > 1 else d[0]) if d else core.DFLT
 core.Ann = Sliding
+def marked(lane, top):
+    # (time, number, tier, interval) of each row, and of the top lane's covered stretches what they are.
+    rows = core.annotate(lane, top)
+    lives, stretches = [], []
+    for row in rows:
+        if not lives or row[0] - lives[-1][-1][0] > core.RMAX: lives.append([])
+        lives[-1].append(row)
+    rows = []
+    for life in lives:
+        known = life[min(16, len(life) - 1)][3]
+        life = [(t, v, tier, min(i, known) if n < 16 else i) for n, (t, v, tier, i) in enumerate(life)]
+        rows += life
+        for p, n in zip(life, life[1:]) if len(life) > 16 else []:
+            if p[2] == n[2] == 1 and n[0] - p[0] <= core.GAMMA * p[3]: stretches.append((p[0], n[0]))
+    return rows, stretches
+def dedup(A, B):
+    top, stretches = marked(A, True)
+    left, lower, at = [], [], 0
+    for row in B:
+        if not any(p <= row[0] <= n for p, n in stretches): left.append(row)
+    while at < len(left):
+        behind = [p for p, n in stretches if p > left[at][0]]
+        life = [row for row in left[at:] if not behind or row[0] < behind[0]]
+        at += len(life)
+        for n, (time, number, tier, own) in enumerate(core.annotate(life, False)):
+            known = n > 0 and life[n][0] - life[n - 1][0] <= core.RMAX
+            tops = [row[3] for row in top if time - core.RMAX <= row[0] <= time]
+            lower.append((time, number, tier, own if not tops else min(own, tops[-1]) if known else tops[-1]))
+    return [(time, number) for time, number, _, _ in core.f(top + lower)]
 for line in sys.stdin:
     k, a, b = line.rstrip("\n").split("|")
     core.K = int(k)
     lanes = [[(int(t), n) for t in l.split()] for n, l in enumerate((a, b))]
-    print(" ".join("%d:%d" % row for row in core.dedup(*lanes)))
+    print(" ".join("%d:%d" % row for row in dedup(*lanes)))
 "#;
 
 fn model() -> Option<PathBuf> {

@@ -21,6 +21,8 @@ pub(crate) const OPEN_PARTS: &[u8] = b"o";
 pub(crate) const PARTS: &[u8] = b"P";
 /// `g` + group number: an HA group. Value: its name, then the names of its replicas in the order of lanes.
 pub(crate) const GROUPS: &[u8] = b"g";
+/// `r` + group number: who leads in an HA group from when on. Value: see [`lanes`](super::super::resolve::lanes).
+pub(crate) const RANKS: &[u8] = b"r";
 /// `S` + id / 4,096: the series with these ids. See [`series`](super::series).
 pub(crate) const SERIES_ROWS: &[u8] = b"S";
 /// `h` + id / 4,096: hashes of their labels.

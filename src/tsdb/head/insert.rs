@@ -1,15 +1,53 @@
 //! The way into the head.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
+use crate::model::Lane;
+
 use super::super::log::record::Run;
+use super::super::resolve::orders::Orders;
+use super::columns::Columns;
+use super::gates::{self, Gate, Passed};
 use super::stream::Stream;
 use super::{Head, PAGE_SLOTS, Page, Shard, place};
 
+/// What an insert met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inserted {
+    /// Rows that met another value at their time in their lane.
+    pub(crate) conflicts: u64,
+    /// Rows that ended in a gate, those of earlier inserts included.
+    pub(crate) covered: u64,
+    /// Series with several lanes and no gate.
+    pub(crate) ungated: Vec<u32>,
+}
+
 impl Head {
-    /// Takes the rows of runs that the log has; tells how many met another value at their time.
-    pub(crate) fn insert(&self, runs: &[Run<'_>]) -> u64 {
-        let (mut conflicts, mut rows, mut bytes) = (0, 0, 0_isize);
+    /// The runs without rows that end at a gate; tells how many those are.
+    pub(crate) fn uncovered<'r, 'b>(&self, runs: &'r [Run<'b>], orders: &Orders) -> (Cow<'r, [Run<'b>]>, u64) {
+        if self.gate_bytes.load(Ordering::Relaxed) == 0 {
+            return (Cow::Borrowed(runs), 0);
+        }
+        let rows = |runs: &[Run<'_>]| runs.iter().map(|run| run.samples.len() as u64).sum::<u64>();
+        let before = rows(runs);
+        let mut left = Vec::with_capacity(runs.len());
+        for same in runs.chunk_by(|one, next| one.id / PAGE_SLOTS == next.id / PAGE_SLOTS) {
+            let (shard, number, _) = place(same[0].id);
+            match self.shards[shard].read().gates.page(number) {
+                None => left.extend_from_slice(same),
+                Some(gates) => {
+                    same.iter().for_each(|run| gates::uncovered(run, &gates[place(run.id).2], orders, &mut left));
+                }
+            }
+        }
+        let covered = before - rows(&left);
+        (Cow::Owned(left), covered)
+    }
+
+    /// Takes the rows of runs that the log has.
+    pub(crate) fn insert(&self, runs: &[Run<'_>], orders: &Orders) -> Inserted {
+        let (mut inserted, mut rows, mut bytes) = (Inserted::default(), 0, 0_isize);
         let mut newest = i64::MIN;
         let mut rest = runs;
         while let Some(first) = rest.first() {
@@ -17,16 +55,25 @@ impl Head {
             let (shard, number, _) = place(first.id);
             let same = rest.iter().take_while(|run| run.id / PAGE_SLOTS == first.id / PAGE_SLOTS).count();
             let mut shard = self.shards[shard].write();
-            let page = shard.page(number, &mut bytes);
+            let (page, mut gates) = shard.page(number, &mut bytes);
             for run in &rest[..same] {
-                let stream = page.streams[place(run.id).2].lane(run.lane, &mut bytes);
-                for row in run.samples {
-                    let inserted = stream.insert(row, &mut page.columns);
-                    bytes += inserted.bytes;
-                    conflicts += u64::from(inserted.conflict);
-                    newest = newest.max(row.at.as_millis());
-                }
+                let slot = place(run.id).2;
                 rows += run.samples.len();
+                newest = run.samples.iter().fold(newest, |newest, row| newest.max(row.at.as_millis()));
+                if let Some(gate) = gates.as_mut().map(|gates| &mut gates[slot]).filter(|gate| !gate.is_open()) {
+                    bytes += page.insert_gated(slot, gate, run, orders, &mut inserted);
+                    continue;
+                }
+                let first = &mut page.streams[slot];
+                let stream = first.lane(run.lane, &mut bytes);
+                for row in run.samples {
+                    let taken = stream.insert(row, &mut page.columns);
+                    bytes += taken.bytes;
+                    inserted.conflicts += u64::from(taken.conflict);
+                }
+                if page.streams[slot].next.is_some() {
+                    inserted.ungated.push(run.id);
+                }
             }
             rest = &rest[same..];
         }
@@ -34,25 +81,87 @@ impl Head {
         self.newest.fetch_max(newest, Ordering::Relaxed);
         // Two's complement: adding a negative number wraps to subtracting.
         self.bytes.fetch_add(bytes as usize, Ordering::Relaxed);
-        conflicts
+        inserted
+    }
+
+    /// Gives a series a gate: behind the leader of `group`, or one that keeps all rows.
+    pub(crate) fn follow(&self, id: u32, group: Option<u32>) {
+        let (shard, number, slot) = place(id);
+        let mut shard = self.shards[shard].write();
+        let (gates, bytes) = shard.gates.make_page(number);
+        gates[slot].follow(group);
+        self.gate_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl Shard {
-    fn page(&mut self, number: usize, bytes: &mut isize) -> &mut Page {
+    fn page(&mut self, number: usize, bytes: &mut isize) -> (&mut Page, Option<&mut [Gate]>) {
         if self.pages.len() <= number {
             self.pages.resize_with(number + 1, || None);
         }
-        self.pages[number].get_or_insert_with(|| {
+        let page = self.pages[number].get_or_insert_with(|| {
             *bytes += size_of::<[Stream; PAGE_SLOTS as usize]>() as isize;
             Box::new(Page::new())
-        })
+        });
+        (page, self.gates.page_mut(number))
+    }
+
+    /// Brings rows that wait at gates into their streams, and gives idle gates up; tells the bytes of those.
+    pub(super) fn release(&mut self, idle_since: crate::model::Timestamp) -> usize {
+        let mut waiting = Vec::new();
+        let freed = self.gates.settle(idle_since, |number, slot, lane, row| waiting.push((number, slot, lane, row)));
+        let mut bytes = 0;
+        for (number, slot, lane, row) in waiting {
+            let (page, _) = self.page(number, &mut bytes);
+            page.streams[slot].lane(lane, &mut bytes).insert(&row, &mut page.columns);
+        }
+        freed
+    }
+}
+
+impl Page {
+    /// Takes the rows of a series that has a gate; tells the bytes that took.
+    fn insert_gated(
+        &mut self,
+        slot: usize,
+        gate: &mut Gate,
+        run: &Run<'_>,
+        orders: &Orders,
+        inserted: &mut Inserted,
+    ) -> isize {
+        let mut bytes = 0;
+        let Page { columns, streams } = self;
+        let mut put = |lane: Lane, row: &_, columns: &mut Columns, inserted: &mut Inserted| {
+            let taken = streams[slot].lane(lane, &mut bytes).insert(row, columns);
+            inserted.conflicts += u64::from(taken.conflict);
+            bytes += taken.bytes;
+        };
+        for row in run.samples {
+            match gate.pass(run.lane, row, orders, &orders.rules) {
+                Passed::In => put(run.lane, row, columns, inserted),
+                Passed::Covered => inserted.covered += 1,
+                Passed::Waits(before) => {
+                    if let Some((lane, before)) = before {
+                        put(lane, &before, columns, inserted);
+                    }
+                }
+                Passed::Releases(lane, before) => {
+                    put(lane, &before, columns, inserted);
+                    put(run.lane, row, columns, inserted);
+                }
+                Passed::Covers => {
+                    inserted.covered += 1;
+                    put(run.lane, row, columns, inserted);
+                }
+            }
+        }
+        bytes
     }
 }
 
 impl Stream {
     /// The stream of one lane of this series, of which this is the first; made where it is new.
-    fn lane(&mut self, lane: crate::model::Lane, bytes: &mut isize) -> &mut Stream {
+    fn lane(&mut self, lane: Lane, bytes: &mut isize) -> &mut Stream {
         if self.is_empty() {
             self.lane = lane;
         }

@@ -4,14 +4,17 @@
 //! of their rows ([`columns`]), and pages are dealt to [`SHARDS`] locks. Each lane of a series is a [`stream`]; most series
 //! have one.
 //!
+//! A series that two replicas send has a gate ([`gates`]), where rows end that the preferred replica covers.
+//!
 //! The head does not know labels, and nothing here is durable: the log is. It is emptied in one step by
 //! [`Head::freeze`], which hands out all rows as a [`Frozen`] head that can still be read while it is written to a part.
 //!
 //! Invariant: a row is here only after the log has it.
 //!
-//! Read next: [`insert`], then [`read`].
+//! Read next: [`insert`], then [`gates`], then [`read`].
 
 mod columns;
+mod gates;
 mod run;
 mod stream;
 mod rest;
@@ -27,6 +30,7 @@ use parking_lot::RwLock;
 use crate::model::{Lane, TimeRange, Timestamp};
 
 use columns::Columns;
+use gates::Gates;
 use stream::Stream;
 
 pub(crate) use read::{Lanes, lane_of};
@@ -43,12 +47,16 @@ pub(crate) struct Head {
     rows: AtomicUsize,
     /// The newest time ever inserted, in milliseconds.
     newest: AtomicI64,
+    /// Memory of gates, in bytes; 0 while no series has a second lane.
+    gate_bytes: AtomicUsize,
 }
 
 /// The pages of one lock.
 #[derive(Debug, Default)]
 struct Shard {
     pages: Vec<Option<Box<Page>>>,
+    /// None in a frozen head.
+    gates: Gates,
 }
 
 /// Neighbours, and the times of their rows.
@@ -82,6 +90,7 @@ impl Default for Head {
             bytes: AtomicUsize::new(0),
             rows: AtomicUsize::new(0),
             newest: AtomicI64::new(i64::MIN),
+            gate_bytes: AtomicUsize::new(0),
         }
     }
 }
@@ -108,8 +117,12 @@ impl Head {
         let mut lanes = Lanes::new();
         self.read(id, TimeRange::ALL, &mut lanes);
         let (shard, page, slot) = place(id);
-        if let Some(page) = self.shards[shard].write().pages.get_mut(page).and_then(Option::as_mut) {
+        let mut shard = self.shards[shard].write();
+        if let Some(page) = shard.pages.get_mut(page).and_then(Option::as_mut) {
             page.streams[slot] = Stream::new(Lane(0));
+        }
+        if let Some(gates) = shard.gates.page_mut(page) {
+            gates[slot] = gates::Gate::OPEN;
         }
         lanes.iter().map(|(_, column)| column.len() as u64).sum()
     }
@@ -117,6 +130,11 @@ impl Head {
     /// Memory that rows take, in bytes, by estimate.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Memory that gates take, in bytes: a freeze does not give it back.
+    pub(crate) fn gate_bytes(&self) -> usize {
+        self.gate_bytes.load(Ordering::Relaxed)
     }
 
     /// Rows inserted since the last freeze, repeated ones included.
@@ -139,7 +157,13 @@ impl Head {
     /// head first and the published view second misses nothing.
     pub(crate) fn freeze(&self, publish: impl FnOnce(Frozen)) {
         let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
-        let frozen = shards.iter_mut().map(|shard| std::mem::take(&mut **shard)).collect();
+        let idle_since = self.newest().map_or(Timestamp::MIN, |newest| newest - gates::IDLE);
+        for shard in &mut shards {
+            let freed = shard.release(idle_since);
+            self.gate_bytes.fetch_sub(freed, Ordering::Relaxed);
+        }
+        let taken = shards.iter_mut().map(|shard| std::mem::take(&mut shard.pages));
+        let frozen = taken.map(|pages| Shard { pages, gates: Gates::default() }).collect();
         let rows = self.rows.swap(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         publish(Frozen { shards: frozen, rows });

@@ -2,6 +2,7 @@
 
 use crate::model::{Column, Lane, TimeRange};
 
+use super::super::rows;
 use super::stream::Stream;
 use super::{Frozen, Head, Page, Shard, id_at, place};
 
@@ -76,6 +77,11 @@ impl Shard {
     }
 
     fn read(&self, id: u32, range: TimeRange, lanes: &mut Lanes) {
+        let (_, number, slot) = place(id);
+        let waiting = self.gates.page(number).and_then(|gates| gates[slot].waiting());
+        if let Some((lane, row)) = waiting.filter(|(_, row)| range.contains(row.at)) {
+            rows::push(lane_of(lanes, lane), &row);
+        }
         let Some((page, stream)) = self.find(id) else { return };
         for stream in stream.lanes() {
             if stream.range(&page.columns).is_some_and(|own| own.overlaps(range)) {

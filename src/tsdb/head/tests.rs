@@ -10,6 +10,7 @@ use super::*;
 use crate::model::{Column, Histogram, STALE_NAN_BITS, TimeRange};
 use crate::store::BatchSample;
 use crate::tsdb::log::record::Run;
+use crate::tsdb::resolve::orders::Orders;
 
 /// One request: the time of its rows, and who has which value.
 #[derive(Clone, Debug)]
@@ -90,7 +91,7 @@ proptest! {
                 .iter()
                 .map(|(id, lane, row)| Run { id: *id, lane: Lane(*lane), samples: std::slice::from_ref(row) })
                 .collect();
-            head.insert(&runs);
+            head.insert(&runs, &Orders::default());
             for (id, lane, row) in &scrape.rows {
                 rows::push(model.entry((*id, *lane)).or_default(), row);
             }
@@ -117,7 +118,7 @@ fn bytes_a_row(value: impl Fn(u32, i64) -> f64) -> f64 {
             .collect();
         let runs = rows.iter().enumerate();
         let runs = runs.map(|(id, row)| Run { id: id as u32, lane: Lane(0), samples: std::slice::from_ref(row) });
-        head.insert(&runs.collect::<Vec<_>>());
+        head.insert(&runs.collect::<Vec<_>>(), &Orders::default());
         if scrape == 0 {
             before = head.bytes();
         }

@@ -17,6 +17,7 @@ use super::super::catalogue::series::{self, Named, ROW_SERIES, SeriesRow};
 use super::super::catalogue::{Change, Durability, KeyValue, keys};
 use super::Resolver;
 use super::elsewhere::{Elsewhere, row_of};
+use super::lanes::encode_preferences;
 
 /// Rows kept as they were read: series that come back come with their neighbours.
 const ROWS_CACHED: usize = 8;
@@ -84,6 +85,10 @@ impl Resolver {
                 let group = &registry.groups.all()[*number as usize];
                 let names = std::iter::once(&group.cluster).chain(&group.replicas).map(String::as_str);
                 changes.push(Change::Put(row_key(keys::GROUPS, *number), keys::encode_texts(names)));
+                let preferences = registry.groups.preferences(*number);
+                if !preferences.is_empty() {
+                    changes.push(Change::Put(row_key(keys::RANKS, *number), encode_preferences(preferences)));
+                }
             }
             let ids = registry.fresh() | registry.back();
             (registry.fresh().clone(), changes, Catalogued { ids, groups })

@@ -1,7 +1,9 @@
 //! HA groups: which replicas a group has, which lane each one writes to, and who is asked first.
 //!
 //! A lane number is given out once and never moves; rank is another matter: lanes are asked in the natural order of
-//! their replica's name (`prometheus-2` before `prometheus-10`), so that a reader can say which replica leads.
+//! their replica's name (`prometheus-2` before `prometheus-10`), so that a reader can say which replica leads. A
+//! [`Preference`] puts others in front, from a moment on and never for what was before: rows that one order has dropped
+//! must not be asked for by another.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -10,7 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::model::{Lane, Replica};
+use crate::ha::Turn;
+use crate::model::{Lane, Replica, Timestamp};
+
+use super::super::bytes::{Reader, put_bytes, put_i64, put_u64};
 
 /// The group of series that no HA pair sends.
 pub(crate) const NO_GROUP: u32 = 0;
@@ -23,10 +28,25 @@ pub(crate) struct Groups {
     groups: Vec<Group>,
     /// Groups by what their replicas have in common.
     by_cluster: HashMap<String, u32, FixedState>,
+    /// Changes of the order, by group, oldest first.
+    preferences: HashMap<u32, Vec<Preference>, FixedState>,
+    /// The orders that new groups begin with, by what their replicas have in common.
+    configured: HashMap<String, Vec<String>, FixedState>,
     /// How many lanes of each group the catalogue names.
     catalogued: Vec<usize>,
     /// Grows with each change, so that the log sees when to name groups again.
     version: Arc<AtomicU64>,
+}
+
+/// Who is asked first from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preference {
+    /// The first instant, in the samples' time.
+    pub from: Timestamp,
+    /// Names of replicas, the first one leads; those that are not named follow by name.
+    pub order: Vec<String>,
+    /// Who wanted it: `operator` or `configuration`.
+    pub by: String,
 }
 
 /// One HA group.
@@ -43,6 +63,8 @@ impl Default for Groups {
         Groups {
             groups: vec![Group { cluster: String::new(), replicas: vec![String::new()] }],
             by_cluster: HashMap::default(),
+            preferences: HashMap::default(),
+            configured: HashMap::default(),
             catalogued: Vec::new(),
             version: Arc::default(),
         }
@@ -85,8 +107,70 @@ impl Groups {
         let number = self.groups.len() as u32;
         self.groups.push(Group { cluster: replica.cluster.clone(), replicas: Vec::new() });
         self.by_cluster.insert(replica.cluster.clone(), number);
+        if let Some(order) = self.configured.get(&replica.cluster).cloned() {
+            let first = Preference { from: Timestamp::MIN, order, by: CONFIGURATION.into() };
+            self.preferences.insert(number, vec![first]);
+        }
         self.version.fetch_add(1, AtomicOrdering::Release);
         number
+    }
+
+    /// The number of the group whose replicas have `cluster` in common.
+    pub(crate) fn number_of(&self, cluster: &str) -> Option<u32> {
+        self.by_cluster.get(cluster).copied()
+    }
+
+    /// Changes of the order in a group, oldest first.
+    pub(crate) fn preferences(&self, group: u32) -> &[Preference] {
+        self.preferences.get(&group).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes the changes of a group as the catalogue has them.
+    pub(crate) fn set_preferences(&mut self, group: u32, preferences: Vec<Preference>) {
+        self.preferences.insert(group, preferences);
+        self.version.fetch_add(1, AtomicOrdering::Release);
+    }
+
+    /// Takes the configured orders: new groups begin with them. Tells for each known group whose order is another one
+    /// what it has to change from `now` on.
+    pub(crate) fn configure<'c>(
+        &mut self,
+        orders: impl IntoIterator<Item = (&'c String, &'c Vec<String>)>,
+        now: Timestamp,
+    ) -> Vec<(u32, Vec<Preference>)> {
+        self.configured = orders.into_iter().map(|(cluster, order)| (cluster.clone(), order.clone())).collect();
+        let mut changed = Vec::new();
+        for (cluster, order) in &self.configured {
+            let Some(group) = self.by_cluster.get(cluster).copied() else { continue };
+            let mut known = self.preferences.get(&group).cloned().unwrap_or_default();
+            let from_file = known.iter().rev().find(|preference| preference.by == CONFIGURATION);
+            // What an operator has said since stays until the file says something new.
+            if from_file.is_none_or(|preference| preference.order != *order) {
+                known.retain(|preference| preference.from < now);
+                known.push(Preference { from: now, order: order.clone(), by: CONFIGURATION.into() });
+                changed.push((group, known));
+            }
+        }
+        changed
+    }
+
+    /// The turns of a group: who leads, and since when.
+    pub(crate) fn turns(&self, group: u32) -> Vec<Turn> {
+        let Some(replicas) = self.groups.get(group as usize).map(|group| &group.replicas) else { return Vec::new() };
+        let mut natural: Vec<usize> = (0..replicas.len()).collect();
+        natural.sort_by(|left, right| natural_order(&replicas[*left], &replicas[*right]).then(left.cmp(right)));
+        let preferences = self.preferences(group);
+        let first = Turn { from: Timestamp::MIN, order: natural.clone() };
+        let from_the_beginning = preferences.first().is_some_and(|first| first.from == Timestamp::MIN);
+        let mut turns: Vec<Turn> = if from_the_beginning { Vec::new() } else { vec![first] };
+        for Preference { from, order, .. } in preferences {
+            let named = order.iter().filter_map(|name| replicas.iter().position(|replica| replica == name));
+            let mut order: Vec<usize> = named.collect();
+            let others = natural.iter().copied().filter(|lane| !order.contains(lane)).collect::<Vec<_>>();
+            order.extend(others);
+            turns.push(Turn { from: *from, order });
+        }
+        turns
     }
 
     /// The lane that `replica` writes to in a series of `group`; a replica of another group, or none, gets a lane there too.
@@ -144,17 +228,35 @@ impl Groups {
             self.version.fetch_add(1, AtomicOrdering::Release);
         }
     }
+}
 
-    /// The name of the replica behind a lane; empty where there is none.
-    pub(crate) fn replica(&self, group: u32, lane: Lane) -> &str {
-        let group = self.groups.get(group as usize);
-        group.and_then(|group| group.replicas.get(usize::from(lane.0))).map_or("", String::as_str)
-    }
+/// Who wanted a preference that stands in the configuration.
+pub(crate) const CONFIGURATION: &str = "configuration";
 
-    /// Which of two lanes is asked first.
-    pub(crate) fn rank(&self, group: u32, left: Lane, right: Lane) -> Ordering {
-        natural_order(self.replica(group, left), self.replica(group, right)).then(left.cmp(&right))
+/// The preferences of a group as the catalogue keeps them: count, then time, who wanted it, how many names, and names.
+pub(crate) fn encode_preferences(preferences: &[Preference]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_u64(&mut out, preferences.len() as u64);
+    for Preference { from, order, by } in preferences {
+        put_i64(&mut out, from.as_millis());
+        put_bytes(&mut out, by.as_bytes());
+        put_u64(&mut out, order.len() as u64);
+        order.iter().for_each(|name| put_bytes(&mut out, name.as_bytes()));
     }
+    out
+}
+
+/// The other way round; `None` where the bytes are no preferences.
+pub(crate) fn decode_preferences(value: &[u8]) -> Option<Vec<Preference>> {
+    let mut reader = Reader::new(value);
+    let mut preferences = Vec::new();
+    for _ in 0..reader.count()? {
+        let from = Timestamp::from_millis(reader.i64()?);
+        let by = reader.text()?.to_owned();
+        let order = (0..reader.count()?).map(|_| reader.text().map(str::to_owned)).collect::<Option<_>>()?;
+        preferences.push(Preference { from, order, by });
+    }
+    reader.is_empty().then_some(preferences)
 }
 
 /// Text order, but runs of digits compare as numbers.
@@ -215,7 +317,27 @@ mod tests {
         assert_eq!(groups.lane_for(group, Some(&replica("us", "a"))), Lane(2));
         assert_eq!(groups.lane_for(group, None), Lane(3));
         assert_eq!(groups.lane_for(group, Some(&replica("eu", "b"))), Lane(0));
-        assert_eq!(groups.rank(group, Lane(1), Lane(0)), Ordering::Less, "a leads b");
+        // "b", "a", and two strangers, `us/a` and one without a name.
+        assert_eq!(groups.turns(group), [Turn { from: Timestamp::MIN, order: vec![3, 1, 0, 2] }]);
         assert_eq!(groups.lane_for(NO_GROUP, None), Lane(0));
+    }
+
+    #[test]
+    fn preferences_hold_from_their_moment_and_new_groups_begin_as_configured() {
+        let (mut groups, noon) = (Groups::default(), Timestamp::from_millis(1_000));
+        let configured = |order: &[&str]| {
+            let order: Vec<String> = order.iter().map(|name| (*name).to_owned()).collect();
+            HashMap::<String, Vec<String>>::from_iter([("eu".to_owned(), order)])
+        };
+        assert_eq!(groups.configure(&configured(&["b"]), noon), []);
+        let group = groups.group_for(Some(&replica("eu", "a")));
+        ["a", "b", "c"].map(|name| groups.lane_for(group, Some(&replica("eu", name))));
+        assert_eq!(groups.turns(group), [Turn { from: Timestamp::MIN, order: vec![1, 0, 2] }]);
+        assert_eq!(groups.configure(&configured(&["b"]), noon), [], "nothing has changed");
+        let changed = groups.configure(&configured(&["c", "a"]), noon);
+        assert_eq!(changed[0].1.len(), 2);
+        assert_eq!(decode_preferences(&encode_preferences(&changed[0].1)), Some(changed[0].1.clone()));
+        groups.set_preferences(group, changed[0].1.clone());
+        assert_eq!(groups.turns(group)[1], Turn { from: noon, order: vec![2, 0, 1] });
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod lanes;
 pub(crate) mod limits;
 pub(crate) mod order;
+pub(crate) mod orders;
 pub(crate) mod registry;
 pub(crate) mod roster;
 #[cfg(test)]
@@ -27,8 +28,10 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use crate::ha::MergeRules;
 use crate::model::{Fingerprint, Labels, Lane, Timestamp};
 use crate::store::{BatchSeries, Refused, SeriesName, SeriesNaming, StoreError};
 
@@ -38,6 +41,7 @@ use alias::{Aliases, Target, Walk};
 use catalogued::Rows;
 use elsewhere::{Elsewhere, row_of};
 use limits::{Admission, Limits, Rejected};
+use orders::Orders;
 use registry::Registry;
 
 /// Unknown series that are looked for, and made, under one lock.
@@ -55,6 +59,7 @@ pub(crate) struct Resolver {
     admission: Mutex<Admission>,
     rejected: Mutex<Rejected>,
     groups_version: Arc<AtomicU64>,
+    orders: ArcSwap<Orders>,
 }
 
 /// A series as log or part name it.
@@ -81,12 +86,32 @@ impl Resolver {
             rows: Mutex::default(),
             admission: Mutex::new(Admission::new(limits)),
             rejected: Mutex::default(),
+            orders: ArcSwap::default(),
         }
     }
 
     /// Which state of the HA groups the registry has. Whoever holds a lane sees a version that knows it.
     pub(crate) fn groups_version(&self) -> u64 {
         self.groups_version.load(Ordering::Acquire)
+    }
+
+    /// Who leads in which HA group; at least as new as what was known before the call.
+    pub(crate) fn orders(&self) -> Arc<Orders> {
+        let known = self.orders.load_full();
+        if known.version == self.groups_version() && !known.groups.is_empty() {
+            return known;
+        }
+        let registry = self.registry.read();
+        let version = self.groups_version();
+        let groups = (0..registry.groups.all().len() as u32).map(|group| registry.groups.turns(group)).collect();
+        let orders = Arc::new(Orders { version, rules: known.rules, groups });
+        self.orders.store(Arc::clone(&orders));
+        orders
+    }
+
+    /// What is the same for all series that the door may drop rows of.
+    pub(crate) fn set_rules(&self, rules: MergeRules) {
+        self.orders.store(Arc::new(Orders { rules, ..Orders::default() }));
     }
 
     /// Who is behind each series of a batch that arrived at `now`, in the batch's order.

@@ -13,12 +13,13 @@ use crate::model::histogram::BucketSpan;
 use crate::model::{Column, Histogram, Labels, Lane, Matcher, ResetHint, STALE_NAN_BITS, Span, TimeRange, Timestamp};
 use crate::store::BatchSample;
 
+use super::super::context::Thinning;
 use super::super::files::Disk;
 use super::super::index::evaluate;
 use super::super::resolve::lanes::Group;
 use super::super::rewrite::Rewrite;
 use super::super::rows;
-use super::{Level, Part, PartWriter};
+use super::{Level, Part, PartSeries, PartWriter};
 
 /// A series to be written: id, group, labels, lanes.
 type Series = (u32, u32, Labels, Vec<(Lane, Column)>);
@@ -379,7 +380,7 @@ proptest! {
         let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
         let level = if seal { Level::Sealed } else { Level::Merged };
         let mut writer = PartWriter::create(&disk, directory.path(), 9, DAY, level, vec![5]).expect("writable");
-        let mut rewrite = Rewrite::new(&[], level, None);
+        let mut rewrite = Rewrite::new(&[], level, None, Thinning::nowhere());
         for (ordinal, (id, group, labels, _)) in expected.iter().enumerate() {
             for (number, (_, part)) in parts.iter().enumerate() {
                 part.find_each(&RoaringBitmap::from_iter([ordinal as u32]), |series, chunks| {
@@ -387,7 +388,8 @@ proptest! {
                     Ok(())
                 }).expect("readable");
             }
-            rewrite.write(&mut writer, *id).expect("writable");
+            let series = PartSeries { ordinal: ordinal as u32, id: *id, group: *group };
+            rewrite.write(&mut writer, series, labels).expect("writable");
             writer.end_series(*id, *group, labels).expect("writable");
         }
         let merged = Part::open(&writer.finish(&groups()).expect("writable").expect("rows")).expect("opens");
@@ -402,12 +404,13 @@ fn a_part_of_format_1_is_merged_into_one_of_today() {
     let (_fixture, older) = fixture();
     let (directory, disk) = (tempfile::tempdir().expect("a temporary directory"), Disk::default());
     let mut writer = PartWriter::create(&disk, directory.path(), 6, DAY, Level::Merged, vec![5]).expect("writable");
-    let mut rewrite = Rewrite::new(&[], Level::Merged, None);
+    let mut rewrite = Rewrite::new(&[], Level::Merged, None, Thinning::nowhere());
     older
         .find_each(&(0..older.meta().series).collect(), |series, chunks| {
             rewrite.take(&older, 0, series, chunks);
-            rewrite.write(&mut writer, series.id)?;
-            writer.end_series(series.id, series.group, &older.labels(&series)?)
+            let labels = older.labels(&series)?;
+            rewrite.write(&mut writer, series, &labels)?;
+            writer.end_series(series.id, series.group, &labels)
         })
         .expect("merged");
     let merged = Part::open(&writer.finish(older.groups()).expect("writable").expect("rows")).expect("opens");
