@@ -15,6 +15,10 @@ use super::index::Postings;
 use super::part::Part;
 use super::store::{Store, View};
 
+/// Series of a value that are looked at one by one. Where none of them has a row, as in the blink of an eye between two
+/// scrapes, all series of the part are looked at once.
+const FIRST_SERIES: usize = 2;
+
 /// What was found so far, or that only a look at every series tells.
 type Found = Result<Option<BTreeSet<String>>, StoreError>;
 
@@ -85,14 +89,14 @@ fn add_values(
     }
     // Each series of a part has a row in it.
     let all_inside = range.contains(part.range().start()) && range.contains(part.range().end());
-    let mut failed = None;
+    let (mut failed, mut with_rows) = (None, None);
     let walked = part.walk_values(name, "", &mut |value, ordinals| {
         if found.contains(value) {
             return true;
         }
         let has_rows = match all_inside {
             true => Ok(true),
-            false => part.any_has_rows_in(&ordinals().unwrap_or_else(RoaringBitmap::new), range),
+            false => any_has_rows(part, &ordinals().unwrap_or_default(), range, &mut with_rows),
         };
         match has_rows {
             Ok(true) => drop(found.insert(value.to_owned())),
@@ -107,4 +111,21 @@ fn add_values(
         Err(StoreError::Corrupt { .. }) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether one of the series at `ordinals` has a row; `with_rows` are all that do, once they were asked for.
+fn any_has_rows(
+    part: &Part,
+    ordinals: &RoaringBitmap,
+    range: TimeRange,
+    with_rows: &mut Option<RoaringBitmap>,
+) -> Result<bool, StoreError> {
+    if with_rows.is_none() {
+        let first: RoaringBitmap = ordinals.iter().take(FIRST_SERIES).collect();
+        if part.any_has_rows_in(&first, range)? {
+            return Ok(true);
+        }
+        *with_rows = Some(part.with_rows_in(range)?);
+    }
+    Ok(with_rows.as_ref().is_some_and(|with_rows| !with_rows.is_disjoint(ordinals)))
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
 use crate::model::{Column, Labels, TimeRange, Timestamp};
@@ -236,6 +238,30 @@ impl Part {
             }
         }
         Ok(false)
+    }
+
+    /// The ordinals of all series with a row inside `range`.
+    pub(crate) fn with_rows_in(&self, range: TimeRange) -> Result<RoaringBitmap, StoreError> {
+        let (mut all, mut found) = (RoaringBitmap::new(), RoaringBitmap::new());
+        all.insert_range(0..self.meta.series);
+        // Series of one target share their times, and one answer.
+        let mut known: HashMap<(u32, u32, u32), bool, FixedState> = HashMap::default();
+        self.find_each(&all, |series, chunks| {
+            for chunk in chunks.iter().filter(|chunk| chunk.range().overlaps(range)) {
+                let times = chunk.shared_times();
+                let has_rows = match times.and_then(|times| known.get(&times)) {
+                    Some(has_rows) => *has_rows,
+                    None => self.has_rows_in(chunk, range)?,
+                };
+                times.map(|times| known.insert(times, has_rows));
+                if has_rows {
+                    found.insert(series.ordinal);
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The series at `ordinals`, in order, with their chunks.
