@@ -125,7 +125,8 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
     let ingest = Arc::new(Ingest::new(settings::ingest(config)?, Arc::clone(&tsdb) as _, ingest_metrics));
     let tokens = Tokens::open(Arc::clone(&tsdb) as _, chance).context("read tokens")?;
     let access = Arc::new(Access::new(tokens, access::Settings::default()));
-    let doors = web::Web::new(Arc::clone(&access), tls, pepper);
+    let headers = http::AnswerHeaders::default();
+    let doors = web::Web::new(Arc::clone(&access), tls, Arc::clone(&headers), pepper);
     doors.take_over(web);
     let rules = start_rules(config, features, &engine, &tsdb, &register, clock, rules_metrics)?;
     let reload = Arc::new(Reload::new(config, flags, Arc::clone(&rules), query_log, doors, app_metrics, clock.clone()));
@@ -133,6 +134,7 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
     let services = http::Services {
         source: Arc::clone(&tsdb) as _,
         access,
+        headers,
         queries: engine,
         register,
         features,

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
+
 use crate::access::{self, Access, Users};
 use crate::config::{Config, Problem, web};
-use crate::http::{Tls, TlsAcceptance, TlsSettings};
+use crate::http::{AnswerHeaders, Tls, TlsAcceptance, TlsSettings, answer_headers};
 
 /// What web.yml changes.
 pub(super) struct Web {
     access: Arc<Access>,
     tls: Tls,
+    headers: AnswerHeaders,
     pepper: [u8; 32],
 }
 
@@ -17,6 +20,7 @@ pub(super) struct Web {
 pub(super) struct Read {
     settings: access::Settings,
     acceptance: Option<Arc<TlsAcceptance>>,
+    headers: HeaderMap,
 }
 
 impl Read {
@@ -27,8 +31,8 @@ impl Read {
 }
 
 impl Web {
-    pub(super) fn new(access: Arc<Access>, tls: Tls, pepper: [u8; 32]) -> Self {
-        Web { access, tls, pepper }
+    pub(super) fn new(access: Arc<Access>, tls: Tls, headers: AnswerHeaders, pepper: [u8; 32]) -> Self {
+        Web { access, tls, headers, pepper }
     }
 
     /// Reads the file that the configuration names, if it names one.
@@ -43,6 +47,7 @@ impl Web {
     pub(super) fn take_over(&self, read: Read) {
         self.access.set(read.settings);
         self.tls.store(read.acceptance);
+        self.headers.store(Arc::new(read.headers));
     }
 }
 
@@ -54,14 +59,17 @@ pub(super) fn read(config: &Config, pepper: [u8; 32]) -> Result<Read, Problem> {
     let anonymous = config.http.anonymous;
     let path = &config.http.web_config;
     if path.as_os_str().is_empty() {
-        return Ok(Read { settings: access::Settings { anonymous, ..access::Settings::default() }, acceptance: None });
+        let settings = access::Settings { anonymous, ..access::Settings::default() };
+        return Ok(Read { settings, acceptance: None, headers: HeaderMap::new() });
     }
     let web = web::read(path)?;
     let http2 = web.http_server_config.http2;
     let acceptance = web.tls_server_config.map(|tls| TlsAcceptance::new(&settings(tls, http2))).transpose();
-    let acceptance = acceptance.map_err(|what| Problem { place: path.display().to_string(), what })?;
+    let broken = |what: String| Problem { place: path.display().to_string(), what };
+    let acceptance = acceptance.map_err(broken)?;
+    let headers = answer_headers(&web.http_server_config.headers).map_err(broken)?;
     let users = Arc::new(Users::new(web.basic_auth_users, pepper));
-    Ok(Read { settings: access::Settings { users, anonymous }, acceptance: acceptance.map(Arc::new) })
+    Ok(Read { settings: access::Settings { users, anonymous }, acceptance: acceptance.map(Arc::new), headers })
 }
 
 fn settings(tls: web::Tls, http2: bool) -> TlsSettings {

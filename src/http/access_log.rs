@@ -84,6 +84,9 @@ pub(super) async fn log(State(http): State<Arc<Http>>, request: Request, next: N
     };
     allow_other_origins(&headers, response.headers_mut());
     response.headers_mut().insert(REQUEST_ID, id.clone());
+    for (name, value) in http.services.headers.load().iter() {
+        response.headers_mut().insert(name, value.clone());
+    }
 
     let (code, took) = (response.status().as_u16(), http.now() - began_at);
     metrics.count(&handler, code, took);

@@ -73,7 +73,10 @@ pub use early::until_ready;
 pub use metrics::Metrics;
 pub use readiness::{Phase, Readiness};
 pub use serve::{ListenSettings, listen};
-pub use services::{Admin, BuildInfo, ConfigStatus, Queries, Relabeling, Services, Settings, StorageStatus, Writer};
+pub use services::{
+    Admin, AnswerHeaders, BuildInfo, ConfigStatus, Queries, Relabeling, Services, Settings, StorageStatus, Writer,
+    answer_headers,
+};
 pub use status::PROMETHEUS_VERSION;
 pub use storage::{Cardinality, CardinalityWish, PartsReport, StorageReport};
 pub use tls::{Tls, TlsAcceptance, TlsSettings};

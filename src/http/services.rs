@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use prometheus_client::registry::Registry;
 
 use crate::access::Access;
@@ -30,6 +32,8 @@ pub struct Services {
     pub register: Arc<Register>,
     /// Which experimental parts of PromQL are on, for what only parses.
     pub features: Features,
+    /// Headers of every answer, as web.yml names them.
+    pub headers: AnswerHeaders,
     /// Which relabeling a sender's labels meet, for the debugger.
     pub relabeling: Arc<dyn Relabeling>,
     /// Where remote writes go.
@@ -60,6 +64,22 @@ pub struct Services {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Takes time more finely, for traces.
     pub stopwatch: Stopwatch,
+}
+
+/// Headers of every answer; a reload may change them.
+pub type AnswerHeaders = Arc<ArcSwap<HeaderMap>>;
+
+/// Headers by name.
+///
+/// # Errors
+/// Where a name or value cannot stand in an answer.
+pub fn answer_headers(named: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+    let header = |(name, text): (&String, &String)| {
+        let broken = || format!("header {name}: {text:?} cannot stand in an answer");
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| broken())?;
+        Ok((name, HeaderValue::try_from(text.as_str()).map_err(|_| broken())?))
+    };
+    named.iter().map(header).collect()
 }
 
 /// Bounds of the API.

@@ -154,3 +154,16 @@ async fn a_wish_that_cannot_be_granted_is_answered_with_the_reason() {
     let (status, body) = world.post_form("/api/v1/admin/tokens", "name=x&ttl=30d&rights=read&rights=write").await;
     assert!(status == 200 && body.contains(r#""rights":["read","write"],"matchers":"""#), "{body}");
 }
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_of_web_yml() {
+    let world = World::new();
+    let named = BTreeMap::from([("X-Frame-Options".to_owned(), "deny".to_owned())]);
+    world.headers.store(Arc::new(crate::http::answer_headers(&named).unwrap()));
+    for uri in ["/-/healthy", "/api/v1/query?query=up", "/nowhere"] {
+        let response = world.send(Request::get(uri).body(Body::empty()).unwrap()).await;
+        assert_eq!(response.headers()["x-frame-options"], "deny", "{uri}");
+    }
+    let broken = BTreeMap::from([("X-Frame-Options".to_owned(), "a\nb".to_owned())]);
+    assert!(crate::http::answer_headers(&broken).is_err_and(|why| why.contains("X-Frame-Options")));
+}

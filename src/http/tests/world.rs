@@ -32,6 +32,7 @@ pub(super) const NOW: i64 = 1_795_363_200_000;
 pub(in crate::http) struct World {
     pub(super) router: Router,
     pub(in crate::http) access: Arc<Access>,
+    pub(super) headers: AnswerHeaders,
     pub(super) readiness: Arc<Readiness>,
     pub(super) engine: Arc<Watched>,
     pub(super) writer: Arc<Scribe>,
@@ -80,9 +81,11 @@ impl World {
         let register = Arc::<Register>::default();
         let tokens = Tokens::open(Arc::new(Notes::default()), system_chance()).expect("no tokens yet");
         let access = Arc::new(Access::new(tokens, access::Settings::default()));
+        let headers = AnswerHeaders::default();
         let services = Services {
             source,
             access: Arc::clone(&access),
+            headers: Arc::clone(&headers),
             relabeling: Arc::new(Rewriter),
             queries: engine.clone(),
             register: Arc::clone(&register),
@@ -103,7 +106,7 @@ impl World {
             stopwatch: ticking(),
         };
         let router = router(services, wish.settings);
-        World { router, access, readiness, engine, writer, rules, deleted, register }
+        World { router, access, headers, readiness, engine, writer, rules, deleted, register }
     }
 
     pub(in crate::http) async fn send(&self, request: Request<Body>) -> Response<Body> {
