@@ -145,6 +145,7 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
         writer: ingest,
         rules: Arc::clone(&rules) as _,
         storage: Arc::new(StorageSeam { tsdb: Arc::clone(&tsdb), retention: config.retention }),
+        pairs: Arc::clone(&tsdb) as _,
         admin: config.http.admin.then(|| Arc::new(AdminSeam { tsdb: Arc::clone(&tsdb), clock: clock.clone() }) as _),
         readiness: Arc::clone(&readiness),
         registry: Arc::new(registry),

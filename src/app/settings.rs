@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, Config, Fsync};
+use crate::config::{self, Config, Fsync, HaPolicyName};
+use crate::ha::{Policy, PolicyRule};
 use crate::ingest::relabel;
 use crate::model::{Labels, Span};
 use crate::promql::Features;
@@ -67,8 +68,30 @@ pub(super) fn tsdb(config: &Config, hash_seed: u64, without_log: bool) -> tsdb::
         series_per_metric_max: config.storage.series_per_metric_max,
         new_series_per_second_max: config.storage.new_series_per_second_max,
         replica_label: config.ha.replica_labels.first().cloned().unwrap_or_else(|| "__replica__".into()),
+        pairs: pairs(config),
         hash_seed,
         ..tsdb::Settings::default()
+    }
+}
+
+fn pairs(config: &Config) -> tsdb::settings::Pairs {
+    let policies = config.ha.policies.iter().filter_map(|one| {
+        // `cli::settle` has named selectors that cannot be read.
+        let matchers = promql::parse::parse_selector(&one.selector).ok()?;
+        let policy = match one.policy {
+            HaPolicyName::Prefer => Policy::Prefer,
+            HaPolicyName::Any => Policy::Any,
+            HaPolicyName::Max => Policy::Max,
+            HaPolicyName::Min => Policy::Min,
+            HaPolicyName::KeepReplica => Policy::KeepReplica,
+        };
+        Some(PolicyRule { matchers, policy })
+    });
+    tsdb::settings::Pairs {
+        policies: policies.collect(),
+        orders: config.ha.order.clone(),
+        clean_run: config.ha.clean_run,
+        interval: None,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::config::units::{Bytes, Length};
 use crate::config::{self, Config, LogFormat};
 use crate::model::with_causes;
 use crate::promql::Features;
+use crate::promql::parse::parse_selector;
 use crate::rules as room;
 use crate::telemetry;
 
@@ -210,6 +211,11 @@ pub fn settle(flags: &Serve) -> Result<Config, Vec<config::Problem>> {
     let mut wrong = config.check();
     let features = config.query.features.iter().filter_map(|name| Features::default().enable(name).err());
     wrong.extend(features.map(|error| ("query.features", format!("{error}; `weir serve --help` names them all"))));
+    let selectors = config.ha.policies.iter().filter_map(|one| {
+        let error = parse_selector(&one.selector).err()?;
+        Some(("ha.policies", format!("{:?} is no selector: {error}", one.selector)))
+    });
+    wrong.extend(selectors);
     wrong.extend(telemetry::filter(&config.log.level).err().map(|why| ("log.level", why)));
     let file = flags.config.as_deref().map(|path| (path.display().to_string(), std::fs::read_to_string(path)));
     let place = |key| match &file {

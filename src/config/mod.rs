@@ -84,6 +84,39 @@ pub struct Ha {
     pub replica_labels: Vec<String>,
     /// Labels that name the group the replica belongs to; the first one present counts, and stays.
     pub cluster_labels: Vec<String>,
+    /// Replicas of a group, the preferred one first, by the group label's value; groups that are not named go by name.
+    pub order: BTreeMap<String, Vec<String>>,
+    /// How series are made of their lanes, by selector; the first that matches decides.
+    pub policies: Vec<HaPolicy>,
+    /// Clean scrapes in a row until a replica that had missed one leads again, at most 10.
+    pub clean_run: u8,
+}
+
+/// How the series that a selector finds are made of their lanes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HaPolicy {
+    /// A selector as in PromQL.
+    #[serde(rename = "match")]
+    pub selector: String,
+    /// What is done with their lanes.
+    pub policy: HaPolicyName,
+}
+
+/// The policies of docs/dedup.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HaPolicyName {
+    /// The preferred replica, and others where it has holes.
+    Prefer,
+    /// Values over 0 of any replica first.
+    Any,
+    /// The largest value that any replica shows.
+    Max,
+    /// The smallest one.
+    Min,
+    /// Each replica is a series of its own.
+    KeepReplica,
 }
 
 /// What a write request may hold.
@@ -282,6 +315,9 @@ impl Default for Ha {
         Ha {
             replica_labels: vec!["__replica__".into(), "prometheus_replica".into()],
             cluster_labels: vec!["cluster".into(), "prometheus".into()],
+            order: BTreeMap::new(),
+            policies: Vec::new(),
+            clean_run: 10,
         }
     }
 }
@@ -392,6 +428,7 @@ impl Config {
                 need(false, "write.relabel_configs", &format!("rule {}: {error}", index + 1));
             }
         }
+        need(self.ha.clean_run <= 10, "ha.clean_run", "ha.clean_run must be at most 10: a read looks so far around");
         for url in &self.notifiers {
             need(
                 url.starts_with("http://") || url.starts_with("https://"),

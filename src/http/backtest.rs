@@ -30,7 +30,12 @@ pub(super) async fn run(
     let source = http.source(&caller);
     let interrupt = Interrupt::default();
     let options = QueryOptions { interrupt: interrupt.clone(), ..QueryOptions::default() };
-    let asked = Asked { text: question.expr.as_str().into(), grid: question.grid, asker };
+    let asked = Asked {
+        text: question.expr.as_str().into(),
+        grid: question.grid,
+        asker,
+        lanes: crate::store::LaneView::Merged,
+    };
     let mut running = http.services.register.enter(asked, &interrupt, http.now());
     let (worker, tested) = (Arc::clone(&http), question.clone());
     let work = move || {

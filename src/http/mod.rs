@@ -47,6 +47,7 @@ mod ruler;
 mod status;
 pub mod storage;
 mod write;
+mod ha;
 mod federate;
 mod admin;
 mod ops;
@@ -115,6 +116,15 @@ impl Http {
     /// The store as this caller sees it: the one way of handlers to what is kept.
     fn source(&self, caller: &Caller) -> Arc<dyn SampleSource> {
         caller.sees(&self.services.source)
+    }
+
+    /// The same through the choice of lanes that the request makes.
+    fn source_of(&self, caller: &Caller, params: &params::Params) -> Result<Arc<dyn SampleSource>, error::ApiError> {
+        let source = self.source(caller);
+        match ha::lane_view(params)? {
+            crate::store::LaneView::Merged => Ok(source),
+            lanes => source.with_lanes(&lanes).ok_or_else(|| error::ApiError::bad_data("this store keeps no lanes")),
+        }
     }
 }
 
@@ -238,6 +248,8 @@ fn telling() -> Router<Arc<Http>> {
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/tsdb", get(storage::cardinality))
         .route("/api/v1/status/storage", get(storage::report))
+        .route("/api/v1/status/ha", ask(ha::status))
+        .route("/api/v1/ha/explain", ask(ha::explain))
         .route("/api/v1/status/active_queries", ask(running::active))
         .route("/api/v1/status/top_queries", ask(running::top))
         .route("/api/v1/status/walreplay", get(status::replay))
@@ -250,6 +262,7 @@ fn telling() -> Router<Arc<Http>> {
 fn changing() -> Router<Arc<Http>> {
     Router::new()
         .route("/api/v1/status/active_queries/cancel", change(running::cancel))
+        .route("/api/v1/ha/prefer", change(ha::prefer))
         .route("/api/v1/admin/tsdb/delete_series", change(admin::delete_series))
         .route("/api/v1/admin/tsdb/clean_tombstones", change(admin::clean_tombstones))
         .route("/api/v1/admin/tsdb/snapshot", change(admin::snapshot))

@@ -16,6 +16,7 @@ use crate::promql::{Answer, Expr, ExprKind, Interrupt, QueryError, QueryOptions,
 use super::asker::AskedBy;
 use super::error::ApiError;
 use super::gate::Place;
+use super::ha;
 use super::json::answer::{AnswerPieces, Frame, QueryStats};
 use super::json::{Json, pages};
 use super::params::Params;
@@ -35,8 +36,13 @@ pub(super) async fn instant(
     let now = http.now();
     let at = params.time_or("time", now)?;
     let asked = Asked::read(&http, &params)?;
-    let question = Question { text: params.first("query").into(), grid: StepGrid::instant(at), asker };
-    let source = http.source(&caller);
+    let question = Question {
+        text: params.first("query").into(),
+        grid: StepGrid::instant(at),
+        asker,
+        lanes: ha::lane_view(&params)?,
+    };
+    let source = http.source_of(&caller, &params)?;
     let (answer, stats, place) = asked
         .run(&http, question, move |http, text, options| {
             http.services.queries.instant(source.as_ref(), text, at, options)
@@ -71,8 +77,8 @@ pub(super) async fn range(
         )));
     }
     let asked = Asked::read(&http, &params)?;
-    let question = Question { text: params.first("query").into(), grid, asker };
-    let source = http.source(&caller);
+    let question = Question { text: params.first("query").into(), grid, asker, lanes: ha::lane_view(&params)? };
+    let source = http.source_of(&caller, &params)?;
     let (answer, stats, place) = asked
         .run(&http, question, move |http, text, options| {
             http.services.queries.range(source.as_ref(), text, grid, options)

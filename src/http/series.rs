@@ -93,7 +93,7 @@ pub(super) async fn union<T: Ord + Send + 'static>(
     look_up: impl Fn(&dyn SampleSource, &[Matcher], TimeRange) -> Result<Vec<T>, StoreError> + Send + 'static,
 ) -> Result<Vec<T>, ApiError> {
     let Some(range) = range else { return Ok(Vec::new()) };
-    let source = http.source(caller);
+    let source = http.source_of(caller, params)?;
     let interrupt = Interrupt::default();
     let watched = interrupt.clone();
     let work = move || {

@@ -15,6 +15,7 @@ use crate::model::{Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::RuleStatus;
+use crate::store::pairs::Pairs;
 use crate::store::{Appended, SampleSource, StoreError};
 
 use super::readiness::Readiness;
@@ -42,6 +43,8 @@ pub struct Services {
     pub rules: Arc<dyn RuleStatus>,
     /// What storage says of itself.
     pub storage: Arc<dyn StorageStatus>,
+    /// What is known of HA pairs.
+    pub pairs: Arc<dyn Pairs>,
     /// Deleting and snapshots; `None` = the admin API is switched off.
     pub admin: Option<Arc<dyn Admin>>,
     /// Whether the program is up, and how far it is.

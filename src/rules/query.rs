@@ -30,7 +30,8 @@ pub fn query_with(
             watched.time_out();
         });
         let asker = Asker::Rule(Box::new(asker.clone()));
-        let question = Question { text: expr.into(), grid: StepGrid::instant(at), asker };
+        let question =
+            Question { text: expr.into(), grid: StepGrid::instant(at), asker, lanes: crate::store::LaneView::Merged };
         let mut running = register.enter(question, &interrupt, clock());
         running.starts(clock());
         let answer = engine.instant(source.as_ref(), expr, at, &QueryOptions { interrupt, ..QueryOptions::default() });

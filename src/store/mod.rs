@@ -8,6 +8,7 @@
 
 pub mod batch;
 pub mod source;
+pub mod pairs;
 pub mod journal;
 pub mod delivery;
 mod error;

@@ -6,6 +6,7 @@ use crate::ha::Policy;
 use crate::model::{Lane, Timestamp};
 use crate::store::{Appended, BatchSample, Refused, SeriesBatch, StoreError};
 
+use super::delivered::Counts;
 use super::log::record::Run;
 use super::resolve::alias::Target;
 use super::settings::FsyncPolicy;
@@ -22,6 +23,7 @@ impl Store {
         let orders = self.resolver.orders();
         // What the preferred replica covers for ever ends here: it counts as written, since nothing is missing.
         let (runs, covered) = self.head.uncovered(&sent, &orders);
+        let mut counts = Counts { covered, ..Counts::default() };
         if !runs.is_empty() {
             if self.settings.fsync != FsyncPolicy::Unlogged {
                 self.log.append(&runs, &self.resolver)?;
@@ -31,10 +33,11 @@ impl Store {
             let inserted = self.head.insert(&runs, &orders);
             self.metrics.conflicts.inc_by(inserted.conflicts);
             self.metrics.covered.inc_by(inserted.covered);
+            (counts.covered_behind, counts.conflicts) = (inserted.covered, inserted.conflicts);
             self.gate(&inserted.ungated);
         }
         self.metrics.covered.inc_by(covered);
-        self.deliveries.note(&sent, batch.received_at, &self.resolver.registry);
+        self.deliveries.note(&sent, batch.received_at, &self.resolver.registry, counts);
         appended.exemplars = self.keep_exemplars(batch, &targets);
         self.metrics.samples.inc_by(appended.samples + appended.histograms);
         self.metrics.refused.inc_by(appended.refusals.total());

@@ -21,7 +21,29 @@ const CADENCE_DECAY: i64 = 64;
 
 /// The lanes that were heard, by group and lane.
 #[derive(Default)]
-pub(super) struct Delivered(Mutex<BTreeMap<(u32, u8), Progress>>);
+pub(super) struct Delivered(Mutex<BTreeMap<(u32, u8), Progress>>, Mutex<BTreeMap<(u32, u8), Tally>>);
+
+/// What one lane has sent since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) newest: Option<Timestamp>,
+    pub(super) received_at: Option<Timestamp>,
+    /// Samples, those that were covered by the leader, and those that met another value at their time.
+    pub(super) received: u64,
+    pub(super) covered: u64,
+    pub(super) conflicts: u64,
+}
+
+/// What became of the samples of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Covered before they were logged.
+    pub(super) covered: u64,
+    /// Of other lanes, covered by what this request brought.
+    pub(super) covered_behind: u64,
+    /// Met by another value at their time.
+    pub(super) conflicts: u64,
+}
 
 #[derive(Clone, Copy)]
 struct Progress {
@@ -32,7 +54,7 @@ struct Progress {
 
 impl Delivered {
     /// Notes what a request brought.
-    pub(super) fn note(&self, runs: &[Run<'_>], received_at: Timestamp, registry: &RwLock<Registry>) {
+    pub(super) fn note(&self, runs: &[Run<'_>], received_at: Timestamp, registry: &RwLock<Registry>, counts: Counts) {
         let mut lanes: BTreeMap<(u32, u8), Timestamp> = BTreeMap::new();
         {
             let registry = registry.read();
@@ -52,6 +74,7 @@ impl Delivered {
         if lanes.is_empty() {
             return;
         }
+        self.tally(&lanes, runs, received_at, counts);
         let mut known = self.0.lock();
         for (lane, newest) in lanes {
             let progress = known.entry(lane).or_insert(Progress { newest, received_at, cadence: Span::ZERO });
@@ -63,6 +86,33 @@ impl Delivered {
                 (progress.newest, progress.cadence) = (newest, step.max(decayed));
             }
         }
+    }
+
+    /// A request that mixes replicas counts for the first of them.
+    fn tally(&self, lanes: &BTreeMap<(u32, u8), Timestamp>, runs: &[Run<'_>], received_at: Timestamp, counts: Counts) {
+        let mut tallies = self.1.lock();
+        for (place, (lane, newest)) in lanes.iter().enumerate() {
+            let tally = tallies.entry(*lane).or_default();
+            tally.newest = tally.newest.max(Some(*newest));
+            tally.received_at = Some(received_at);
+            if place == 0 {
+                tally.received += runs.iter().map(|run| run.samples.len() as u64).sum::<u64>();
+                tally.covered += counts.covered;
+                tally.conflicts += counts.conflicts;
+            }
+        }
+        if counts.covered_behind > 0
+            && let Some(((group, lane), _)) = lanes.first_key_value()
+        {
+            // The leader's rows have covered what waited: of the other replica, or of the first of them.
+            let other = tallies.iter_mut().find(|((known, other), _)| known == group && other != lane);
+            other.into_iter().for_each(|(_, tally)| tally.covered += counts.covered_behind);
+        }
+    }
+
+    /// What each lane has sent since the start, by group and lane.
+    pub(super) fn tallies(&self) -> BTreeMap<(u32, u8), Tally> {
+        self.1.lock().clone()
     }
 
     /// All lanes by name.

@@ -24,6 +24,7 @@ mod metrics;
 mod arrival;
 mod append;
 mod preferences;
+mod pairs;
 mod select;
 mod context;
 mod projected;

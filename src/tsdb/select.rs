@@ -234,6 +234,24 @@ impl Seen {
         Ok((view, shown))
     }
 
+    /// The series of groups that this choice shows merged, each with its labels, group and rows.
+    pub(super) fn rows_of(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        warnings: &Warnings,
+    ) -> Result<Vec<(Labels, u32, SeriesRows)>, StoreError> {
+        let (view, found) = self.store.find(matchers, range, warnings)?;
+        let each = |(id, found): (u32, Found)| {
+            let found = Arc::new(found);
+            let rows = self.rows(&view, id, &found, None, range, warnings);
+            (found.labels.clone(), found.group, rows)
+        };
+        let mut all: Vec<_> = found.into_iter().map(each).collect();
+        all.sort_by(|left, right| left.0.cmp(&right.0));
+        Ok(all)
+    }
+
     fn rows(
         &self,
         view: &Arc<View>,
@@ -405,7 +423,7 @@ impl ReadSamples for SeriesRows {
 
 impl SeriesRows {
     /// The wanted lanes with all their rows inside the range, and, where there are several, `margin` around it.
-    fn lanes(&self, margin: Span) -> Result<Lanes, StoreError> {
+    pub(super) fn lanes(&self, margin: Span) -> Result<Lanes, StoreError> {
         let wide = widen(self.range, margin);
         let mut lanes = Lanes::new();
         self.store.head.read(self.id, wide, &mut lanes);

@@ -103,7 +103,7 @@ async fn draw(
         text => text,
     };
     let asked = Asked::read(http, params)?;
-    let question = Question { text: text.into(), grid, asker };
+    let question = Question { text: text.into(), grid, asker, lanes: crate::store::LaneView::Merged };
     let source = http.source(caller);
     let (answer, _, _) = asked
         .run(http, question, move |http, text, options| {

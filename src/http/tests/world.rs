@@ -93,6 +93,7 @@ impl World {
             writer: writer.clone(),
             rules: rules.clone(),
             storage: Arc::new(Shelf),
+            pairs: Arc::new(Shelf),
             admin: wish.admin.then(|| Arc::new(Eraser(Arc::clone(&deleted))) as Arc<dyn Admin>),
             readiness: readiness.clone(),
             registry: Arc::new(registry),
@@ -490,6 +491,25 @@ impl Admin for Eraser {
 
     fn snapshot(&self, skip_head: bool) -> Result<String, StoreError> {
         Ok(format!("20261122T160000Z-{skip_head}"))
+    }
+}
+
+impl crate::store::pairs::Pairs for Shelf {
+    fn groups(&self, _: Timestamp) -> Result<Vec<crate::store::pairs::PairGroup>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn explain(
+        &self,
+        _: &[Matcher],
+        _: TimeRange,
+        _: usize,
+    ) -> Result<(Vec<crate::store::pairs::ExplainedSeries>, bool), StoreError> {
+        Ok((Vec::new(), false))
+    }
+
+    fn prefer(&self, cluster: &str, _: &[String], _: Timestamp) -> Result<(), crate::store::pairs::PreferError> {
+        Err(crate::store::pairs::PreferError::Refused(format!("no group {cluster:?} is known")))
     }
 }
 

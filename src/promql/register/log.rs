@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{Span, Timestamp};
 use crate::promql::{Answer, QueryError};
+use crate::store::LaneView;
 
 use super::{Asker, Question};
 
@@ -25,6 +26,11 @@ pub(super) fn line(
         "params".into(),
         json!({"query": &*question.text, "start": date(grid.start()), "end": date(grid.end()), "step": step}),
     );
+    match &question.lanes {
+        LaneView::Merged => None,
+        LaneView::Raw => line.insert("lanes".into(), "raw".into()),
+        LaneView::Replica(name) => line.insert("lanes".into(), format!("replica {name}").into()),
+    };
     if let Err(error) = outcome {
         line.insert("error".into(), error.to_string().into());
     }

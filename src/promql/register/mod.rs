@@ -19,6 +19,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::model::{Span, StepGrid, Timestamp};
+use crate::store::LaneView;
 
 use super::{Answer, Interrupt, QueryError};
 
@@ -38,6 +39,8 @@ pub struct Question {
     pub grid: StepGrid,
     /// Who asked.
     pub asker: Asker,
+    /// Which lanes of HA pairs it sees.
+    pub lanes: LaneView,
 }
 
 /// Takes lines for the query log, without the line's end.

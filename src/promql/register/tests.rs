@@ -8,7 +8,7 @@ fn at(millis: i64) -> Timestamp {
 
 fn question(text: &str) -> Question {
     let grid = StepGrid::new(at(0), at(3_600_000), Span::MINUTE).expect("a grid");
-    Question { text: text.into(), grid, asker: Asker::Program }
+    Question { text: text.into(), grid, asker: Asker::Program, lanes: LaneView::Merged }
 }
 
 fn answer(peak_bytes: u64) -> Result<Answer, QueryError> {

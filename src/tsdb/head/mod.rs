@@ -132,11 +132,6 @@ impl Head {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Memory that gates take, in bytes: a freeze does not give it back.
-    pub(crate) fn gate_bytes(&self) -> usize {
-        self.gate_bytes.load(Ordering::Relaxed)
-    }
-
     /// Rows inserted since the last freeze, repeated ones included.
     pub(crate) fn rows(&self) -> usize {
         self.rows.load(Ordering::Relaxed)

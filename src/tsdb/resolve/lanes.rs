@@ -40,13 +40,13 @@ pub(crate) struct Groups {
 
 /// Who is asked first from a moment on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Preference {
+pub(crate) struct Preference {
     /// The first instant, in the samples' time.
-    pub from: Timestamp,
+    pub(crate) from: Timestamp,
     /// Names of replicas, the first one leads; those that are not named follow by name.
-    pub order: Vec<String>,
+    pub(crate) order: Vec<String>,
     /// Who wanted it: `operator` or `configuration`.
-    pub by: String,
+    pub(crate) by: String,
 }
 
 /// One HA group.
@@ -331,7 +331,9 @@ mod tests {
         };
         assert_eq!(groups.configure(&configured(&["b"]), noon), []);
         let group = groups.group_for(Some(&replica("eu", "a")));
-        ["a", "b", "c"].map(|name| groups.lane_for(group, Some(&replica("eu", name))));
+        for name in ["a", "b", "c"] {
+            groups.lane_for(group, Some(&replica("eu", name)));
+        }
         assert_eq!(groups.turns(group), [Turn { from: Timestamp::MIN, order: vec![1, 0, 2] }]);
         assert_eq!(groups.configure(&configured(&["b"]), noon), [], "nothing has changed");
         let changed = groups.configure(&configured(&["c", "a"]), noon);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Histogram, TimeRange, Timestamp};
+use crate::store::pairs::Pairs;
 use crate::store::{BatchSample, LaneView, SampleSource};
 
 use super::world::{World, after_noon, read};
@@ -73,4 +74,94 @@ fn histograms_and_start_timestamps_come_back_from_everywhere() {
         world.crash();
         world.spill().expect("spills");
     }
+}
+
+/// Both replicas, every 15 s, the second one 5 s later; `a` misses the rounds that `down` names.
+fn pair(world: &mut World, rounds: std::ops::Range<i64>, down: impl Fn(i64) -> bool) {
+    for round in rounds {
+        world.now = after_noon(round * 15 + 6);
+        if !down(round) {
+            world.push(&[("a|__name__=x", after_noon(round * 15), 1.0)]).expect("there is room");
+        }
+        let appended = world.push(&[("b|__name__=x", after_noon(round * 15 + 5), 2.0)]).expect("there is room");
+        assert_eq!(appended.samples, 1, "what is covered counts as written");
+    }
+}
+
+#[test]
+fn of_a_healthy_pair_one_replica_is_kept() {
+    let mut world = World::new();
+    pair(&mut world, 0..200, |_| false);
+    world.spill().expect("spills");
+    pair(&mut world, 200..400, |_| false);
+    world.crash();
+    pair(&mut world, 400..600, |_| false);
+    let column = &world.read(&[], TimeRange::ALL)["x"];
+    assert!(column.len() == 600 && column.values.iter().all(|value| *value == 1.0), "the preferred replica, verbatim");
+    world.store().settle().expect("settles");
+    let kept = world.store().status().part_rows;
+    // The newest sample of `b` may still be needed.
+    assert!(kept == 601, "{kept} samples are kept of 600 scrapes");
+    assert_eq!(world.read(&[], TimeRange::ALL)["x"].len(), 600);
+}
+
+#[test]
+fn two_stores_that_were_fed_differently_answer_with_the_same_bits() {
+    let down = |round: i64| (100..140).contains(&round) || round % 37 == 0;
+    let (mut one, mut other) = (World::new(), World::new());
+    pair(&mut one, 0..300, down);
+    // The other gets all of `b` first, with restarts and spills in between, and then `a`'s backlog.
+    pair(&mut other, 0..300, |_| true);
+    other.spill().expect("spills");
+    other.crash();
+    for round in (0..300).filter(|round| !down(*round)) {
+        other.push(&[("a|__name__=x", after_noon(round * 15), 1.0)]).expect("there is room");
+    }
+    for settled in [false, true] {
+        for (from, until) in [(0, 4_500), (600, 700), (1_490, 2_110), (2_000, 2_600), (4_000, 4_400)] {
+            let range = TimeRange::new(after_noon(from), after_noon(until)).expect("in order");
+            let shown = |world: &World| {
+                let column = world.read(&[], range).remove("x").expect("it has samples");
+                (column.at, column.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>())
+            };
+            assert_eq!(shown(&one), shown(&other), "{from}..{until}, settled: {settled}");
+        }
+        one.store().settle().expect("settles");
+        one.crash();
+    }
+}
+
+#[test]
+fn an_operator_changes_who_leads_from_a_moment_on_and_it_lasts() {
+    let mut world = World::new();
+    pair(&mut world, 0..40, |_| false);
+    let order = ["b".to_owned()];
+    world.store().prefer("eu", &order, after_noon(600)).expect("there is such a replica");
+    assert!(
+        world.store().prefer("us", &order, after_noon(600)).unwrap_err().to_string().contains("groups are: \"eu\"")
+    );
+    let unknown = world.store().prefer("eu", &["c".to_owned()], after_noon(600)).unwrap_err();
+    assert_eq!(unknown.to_string(), r#"group "eu" has no replica "c"; it has: "a", "b""#);
+    pair(&mut world, 40..80, |_| false);
+    for _ in 0..2 {
+        let column = &world.read(&[], TimeRange::ALL)["x"];
+        let led_by = |value: f64| column.values.iter().filter(|found| **found == value).count();
+        assert_eq!((led_by(1.0), led_by(2.0)), (40, 40));
+        let groups = world.store().groups(after_noon(1200)).expect("readable");
+        assert_eq!((groups[0].cluster.as_str(), &groups[0].order[..]), ("eu", &["b".to_owned(), "a".to_owned()][..]));
+        world.crash();
+    }
+}
+
+#[test]
+fn explain_says_which_lane_feeds_each_sample() {
+    let mut world = World::new();
+    pair(&mut world, 0..60, |round| (40..44).contains(&round));
+    let range = TimeRange::new(after_noon(550), after_noon(700)).expect("in order");
+    let (series, more) = world.store().explain(&[], range, 10).expect("readable");
+    assert!(series.len() == 1 && !more);
+    let kept: Vec<_> = series[0].lanes.iter().map(|(_, rows)| rows.iter().filter(|row| row.kept).count()).collect();
+    assert_eq!(series[0].lanes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(kept.iter().sum::<usize>(), world.read(&[], range)["x"].len());
+    assert!(kept[1] >= 4, "b fills what a misses");
 }

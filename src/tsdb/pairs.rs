@@ -1,0 +1,214 @@
+//! What the store says of its HA groups. All of it follows from what is kept, but for what was counted since the start.
+
+use crate::ha::{Policy, Verdict, explain_in_turns};
+use crate::model::sample::is_stale;
+use crate::model::{Column, METRIC_NAME, Matcher, Span, TimeRange, Timestamp};
+use crate::store::pairs::{ExplainedSample, ExplainedSeries, PairGroup, PairLane, Pairs, PreferError};
+use crate::store::{StoreError, Warnings};
+
+use super::Tsdb;
+use super::context::{MARGINS, by_number};
+use super::resolve::lanes::NO_GROUP;
+
+/// Targets of all groups that are looked at for a report.
+const TARGETS_MAX: usize = 2_000;
+/// Targets that are named.
+const NAMED_MAX: usize = 100;
+/// How far back a report looks at targets.
+const LOOKED_AT: Span = Span::HOUR;
+/// A target counts as seen if it has a sample so young.
+const SEEN: Span = Span::from_secs(300);
+
+impl Pairs for Tsdb {
+    fn groups(&self, now: Timestamp) -> Result<Vec<PairGroup>, StoreError> {
+        let mut groups = self.bare_groups();
+        let range = TimeRange::new(now - LOOKED_AT, now + Span::HOUR).expect("an hour has a length");
+        let (targets, _) = self.explain(&[Matcher::equal(METRIC_NAME, "up")], range, TARGETS_MAX)?;
+        for target in targets {
+            if let Some(group) = groups.iter_mut().find(|group| group.cluster == target.cluster) {
+                tell_of_target(group, &target, now);
+            }
+        }
+        Ok(groups)
+    }
+
+    fn explain(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        series_max: usize,
+    ) -> Result<(Vec<ExplainedSeries>, bool), StoreError> {
+        let seen = self.store.seen_through(crate::store::LaneView::Merged);
+        let (warnings, orders) = (Warnings::default(), self.store.resolver.orders());
+        let (mut explained, mut more) = (Vec::new(), false);
+        for (labels, group, rows) in seen.rows_of(matchers, range, &warnings)? {
+            if group == NO_GROUP {
+                continue;
+            }
+            if explained.len() == series_max {
+                more = true;
+                break;
+            }
+            let (lanes, none) = (rows.lanes(MARGINS[1])?, Column::default());
+            let columns = by_number(&lanes, &none);
+            let rules = self.store.settings.pairs.rules_of(&labels);
+            let turns = orders.turns(group);
+            let (cluster, names) = self.names_of(group);
+            let order = turns.last().map(|turn| turn.order.clone()).unwrap_or_default();
+            let mut series = ExplainedSeries {
+                labels,
+                cluster,
+                policy: policy_name(rules.policy),
+                counter: rules.counter,
+                lanes: order.iter().map(|lane| (names.get(*lane).cloned().unwrap_or_default(), Vec::new())).collect(),
+            };
+            for row in explain_in_turns(turns, &columns, &rules) {
+                let Some(rank) = order.iter().position(|lane| *lane == row.lane) else { continue };
+                if !range.contains(row.at) {
+                    continue;
+                }
+                let column = columns[row.lane];
+                let histogram = column.histograms.binary_search_by_key(&row.row, |(row, _)| *row).ok();
+                let value = histogram.map_or(column.values[row.row], |place| column.histograms[place].1.count);
+                let apart = rules.policy == Policy::KeepReplica;
+                series.lanes[rank].1.push(ExplainedSample {
+                    at: row.at,
+                    value,
+                    is_histogram: histogram.is_some(),
+                    kept: apart || row.verdict.is_in(),
+                    why: if apart { ("kept_apart", "each replica is a series of its own") } else { why(row.verdict) },
+                    interval: row.interval,
+                });
+            }
+            explained.push(series);
+        }
+        Ok((explained, more))
+    }
+
+    fn prefer(&self, cluster: &str, order: &[String], from: Timestamp) -> Result<(), PreferError> {
+        self.store.takes_writes()?;
+        self.store.prefer(cluster, order, from)
+    }
+}
+
+impl Tsdb {
+    /// Cluster and replicas of a group.
+    fn names_of(&self, group: u32) -> (String, Vec<String>) {
+        let registry = self.store.resolver.registry.read();
+        registry
+            .groups
+            .all()
+            .get(group as usize)
+            .map(|group| (group.cluster.clone(), group.replicas.clone()))
+            .unwrap_or_default()
+    }
+
+    /// The groups with what is known without a look at samples.
+    fn bare_groups(&self) -> Vec<PairGroup> {
+        let (orders, tallies) = (self.store.resolver.orders(), self.store.deliveries.tallies());
+        let registry = self.store.resolver.registry.read();
+        let mut series = vec![0_u64; registry.groups.all().len()];
+        let mut next = Some(0);
+        while let Some(first) = next {
+            let (ids, further) = registry.ids_from(first, 4096);
+            ids.into_iter().filter_map(|id| registry.group(id)).for_each(|group| series[group as usize] += 1);
+            next = further;
+        }
+        let mut groups = Vec::new();
+        for (number, group) in registry.groups.all().iter().enumerate().skip(1) {
+            let Some(turn) = orders.turns(number as u32).last() else { continue };
+            let lanes = turn.order.iter().map(|lane| {
+                let tally = tallies.get(&(number as u32, *lane as u8)).copied().unwrap_or_default();
+                PairLane {
+                    replica: group.replicas[*lane].clone(),
+                    newest: tally.newest.zip(tally.received_at),
+                    clock_ahead: None,
+                    received: tally.received,
+                    covered: tally.covered,
+                    conflicts: tally.conflicts,
+                }
+            });
+            let lanes: Vec<PairLane> = lanes.collect();
+            let preferences = registry.groups.preferences(number as u32).iter();
+            groups.push(PairGroup {
+                cluster: group.cluster.clone(),
+                series: series[number],
+                order: lanes.iter().map(|lane| lane.replica.clone()).collect(),
+                preferences: preferences.map(|one| (one.from, one.order.clone(), one.by.clone())).collect(),
+                nameless: group.replicas.iter().any(String::is_empty),
+                lanes,
+                ..PairGroup::default()
+            });
+        }
+        groups
+    }
+}
+
+/// Adds what one target's `up` tells of its group.
+fn tell_of_target(group: &mut PairGroup, target: &ExplainedSeries, now: Timestamp) {
+    let mut kept: Vec<(Timestamp, usize)> = Vec::new();
+    let mut sees = Vec::new();
+    for (rank, (replica, rows)) in target.lanes.iter().enumerate() {
+        kept.extend(rows.iter().filter(|row| row.kept && !is_stale(row.value)).map(|row| (row.at, rank)));
+        let newest = rows.iter().rfind(|row| !is_stale(row.value));
+        if newest.is_some_and(|row| now - row.at < SEEN && row.value > 0.0) {
+            sees.push(replica.clone());
+        }
+        if alternates(rows) && !group.twice.contains(replica) {
+            group.twice.push(replica.clone());
+        }
+    }
+    kept.sort_unstable();
+    group.samples.0 += kept.len() as u64;
+    group.samples.1 += kept.iter().filter(|(_, rank)| *rank > 0).count() as u64;
+    for pair in kept.windows(2).filter(|pair| pair[0].1 != pair[1].1) {
+        group.gaps_filled += u64::from(pair[0].1 == 0);
+        let (from, to) = (target.lanes[pair[0].1].0.clone(), target.lanes[pair[1].1].0.clone());
+        if group.last_switch.as_ref().is_none_or(|(at, ..)| *at < pair[1].0) {
+            group.last_switch = Some((pair[1].0, from, to));
+        }
+    }
+    let Some((newest, rank)) = kept.last().filter(|(at, _)| now - *at < SEEN) else { return };
+    group.targets += 1;
+    group.leading = Some(target.lanes[*rank].0.clone()).filter(|_| *newest <= now + SEEN);
+    if let ([only], true) = (sees.as_slice(), target.lanes.len() > 1) {
+        let (named, count) = &mut group.seen_by_one;
+        *count += 1;
+        if named.len() < NAMED_MAX {
+            named.push((target.labels.without(|name| name == METRIC_NAME), only.clone()));
+        }
+    }
+}
+
+/// Whether one lane shows two phases, as two senders under one name make: long and short distances by turns.
+fn alternates(rows: &[ExplainedSample]) -> bool {
+    let distances: Vec<i64> = rows.windows(2).map(|pair| (pair[1].at - pair[0].at).as_millis()).collect();
+    let differ = |one: i64, other: i64| (one - other).abs() * 10 > one.max(other);
+    distances.len() >= 20
+        && distances.windows(3).filter(|three| differ(three[0], three[1]) && !differ(three[0], three[2])).count() * 10
+            >= distances.len() * 8
+}
+
+fn policy_name(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Prefer => "prefer",
+        Policy::Any => "any",
+        Policy::Max => "max",
+        Policy::Min => "min",
+        Policy::KeepReplica => "keep_replica",
+    }
+}
+
+fn why(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Preferred => ("preferred", "the preferred replica sent it, after a clean run of scrapes"),
+        Verdict::Fills => ("fills", "it fills a hole that the replicas before it leave"),
+        Verdict::Ends => ("ends", "a stale marker that no other replica contradicts"),
+        Verdict::SameTime => ("same_time", "a replica before it has a sample at the same time"),
+        Verdict::Covered => ("covered", "samples of replicas before it stand around it, at most 1.5 intervals apart"),
+        Verdict::TooClose => ("too_close", "it stands less than half an interval from a sample that is in"),
+        Verdict::Early => ("early", "the replica before it may just not have delivered yet"),
+        Verdict::Superseded => ("superseded", "a stale marker while another replica goes on"),
+        Verdict::Contradicts => ("contradicts", "its count contradicts its neighbours: clocks differ"),
+    }
+}
