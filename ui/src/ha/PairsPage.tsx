@@ -101,7 +101,10 @@ function Pair({ group, onExplain }: { group: HaGroup; onExplain: (match: string)
   const names = useMemo(() => group.lanes.map((lane) => lane.replica).sort(), [group.lanes]);
   const colour = (replica: string) => laneColour(Math.max(0, names.indexOf(replica)));
   const up = group.cluster ? `up{cluster=${quote(group.cluster)}}` : "up";
-  const explained = useExplained(up, at - HOUR, at, 10, true);
+  const targets = useExplained(up, at - HOUR, at, 10, true);
+  // Who sends what it did not scrape has no `up`: any of its series tell as much.
+  const others = useExplained(`{cluster=${quote(group.cluster)}}`, at - HOUR, at, 10, group.cluster !== "" && targets.data?.series.length === 0);
+  const explained = others.data ? others : targets;
   const boxes = useMemo(() => (explained.data ? feeding(explained.data, BOXES) : []), [explained.data]);
   const healthy = group.lanes.length > 1 && group.lanes.every((lane) => lane.state === "live");
   const lastOrder = group.preference.at(-1);
@@ -113,7 +116,7 @@ function Pair({ group, onExplain }: { group: HaGroup; onExplain: (match: string)
         <span className="soft small num">{count(group.series, "series", "series")}</span>
         <span className="grow" />
         <Prefer group={group} />
-        <button type="button" className="btn sm" onClick={() => onExplain(up)}>Look at its series</button>
+        <button type="button" className="btn sm" onClick={() => onExplain(others.data ? `{cluster=${quote(group.cluster)}}` : up)}>Look at its series</button>
       </div>
       {group.warnings.length > 0 && (
         <div className="stack tight" style={{ padding: "12px 16px 0" }}>

@@ -1,4 +1,4 @@
-import{t as e}from"./useMutation-D5SvzOhf.js";import{Ht as t,L as n,Q as r,R as i,Tt as a,z as o,zt as s}from"./MantineThemeProvider-DmcCTDoL.js";var c=t(s(),1),l=a(),u=`- source_labels: [__name__]
+import{t as e}from"./useMutation-DEPywV2N.js";import{Ht as t,L as n,Q as r,R as i,Tt as a,z as o,zt as s}from"./MantineThemeProvider-DmcCTDoL.js";var c=t(s(),1),l=a(),u=`- source_labels: [__name__]
   regex: go_.*
   action: drop
 - regex: pod_uid
