@@ -75,7 +75,9 @@ pub fn explain_in_turns(turns: &[Turn], lanes: &[&Column], rules: &MergeRules) -
         let verdicts = end.judge(&column, rules);
         end.go_on(&column, &verdicts, rules);
         for row in explain(&ordered(turn, &own), rules) {
-            let lane = turn.order[row.lane];
+            // A lane that this series has no rows of took no part above.
+            let mut present = turn.order.iter().copied().filter(|lane| *lane < lanes.len());
+            let lane = present.nth(row.lane).expect("a row is of a lane that was merged");
             let before = lanes[lane].at.partition_point(|at| *at < from);
             let at_boundary = column.at.binary_search(&row.at).ok().and_then(|place| verdicts.get(place).copied());
             let verdict = match at_boundary.flatten() {
@@ -219,6 +221,14 @@ mod tests {
     fn switch(secs: i64) -> [Turn; 2] {
         let from = Timestamp::from_millis(secs * 1000);
         [Turn { from: Timestamp::MIN, order: vec![0, 1] }, Turn { from, order: vec![1, 0] }]
+    }
+
+    #[test]
+    fn a_series_that_the_leader_never_sent_is_explained_by_the_lanes_it_has() {
+        let first = lane(0, |_| 1.0);
+        let explained = explain_in_turns(&switch(600), &[&first], &MergeRules::default());
+        assert_eq!(explained.len(), first.len());
+        assert!(explained.iter().all(|row| row.lane == 0 && row.verdict.is_in()));
     }
 
     #[test]
