@@ -188,8 +188,14 @@ fn thinned(rows: &Column, kept: &[bool]) -> Column {
 const MARKERS: Faults = Faults { skew: 0, markers: true, healthy_top: false, ends: true };
 const PLAIN: Faults = Faults { skew: 0, markers: false, healthy_top: false, ends: true };
 
+/// Four hundred scenes a property, or as many as `PROPTEST_CASES` says: 100,000 take a minute or two.
+fn scenes() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(400), failure_persistence: None, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(scenes())]
 
     #[test]
     fn no_hole_is_left_that_a_replica_could_fill(seed: u64, lanes in 2..4_usize) {
@@ -308,7 +314,7 @@ proptest! {
             let row = column.at.partition_point(|row| row.as_millis() <= at).checked_sub(1);
             row.is_some_and(|row| !lane::is_marker(column, row) && at - column.at[row].as_millis() < lookback)
         };
-        let marked: Vec<_> = scene.lanes.iter().map(|rows| lane::Lane::top(rows, &rules())).collect();
+        let marked = lane::annotated(&scene.lanes.iter().collect::<Vec<_>>(), &rules());
         let misled = |at: i64| marked.iter().any(|lane| {
             let row = lane.rows.at.partition_point(|row| row.as_millis() <= at).checked_sub(1);
             row.is_some_and(|row| lane.mark(row).interval.as_millis() > interval * 6 / 5)
