@@ -166,7 +166,9 @@ fn judge(candidate: &Pick, before: Option<&Pick>, after: Option<&Pick>, edge: Op
     if after.is_some_and(|after| after.at == candidate.at) {
         return Verdict::SameTime;
     }
-    let interval = before.map_or(candidate.interval, |before| before.interval.min(candidate.interval));
+    // Where nothing stands before it, a lane that begins here may not know its interval yet: the row behind tells.
+    let neighbour = before.or(after);
+    let interval = neighbour.map_or(candidate.interval, |row| row.interval.min(candidate.interval));
     if let Some(before) = before {
         match (after, edge) {
             (Some(after), _) if is_close(after.at - before.at, interval) => return Verdict::Covered,

@@ -10,7 +10,8 @@ use crate::model::Column;
 
 /// The model takes windows of the last 8 to 16 distances and does not round; here they are the last 16, rounded. It
 /// knows nothing of rows that the top lane covers for ever: they are taken out of the second lane first, and what is left
-/// is marked as docs/dedup.md says. The selection is all its own. Times are milliseconds.
+/// is marked as docs/dedup.md says, and where nothing stands before a row, the interval of the row behind counts as well.
+/// The selection is all its own. Times are milliseconds.
 const DRIVER: &str = r#"
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -50,6 +51,8 @@ def dedup(A, B):
         at += len(life)
         for n, (time, number, tier, own) in enumerate(core.annotate(life, False)):
             known = n > 0 and life[n][0] - life[n - 1][0] <= core.RMAX
+            later = [row[3] for row in top if row[0] > time and row[2] == 1]
+            if later and not any(row[0] <= time for row in top): own = min(own, later[0])
             tops = [row[3] for row in top if time - core.RMAX <= row[0] <= time]
             lower.append((time, number, tier, own if not tops else min(own, tops[-1]) if known else tops[-1]))
     return [(time, number) for time, number, _, _ in core.f(top + lower)]
