@@ -9,6 +9,9 @@ import { launch, open } from "./browser.mjs";
 import { route } from "./pairs.fixture.mjs";
 import { start } from "./world.mjs";
 
+// A loaded machine is no slower page: times are told always, and judged by `npm run times` alone.
+const timesCount = process.env.WEIR_UI_TIMES === "1";
+
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const assets = fileURLToPath(new URL("../../dist/assets/", import.meta.url));
 let world;
@@ -84,7 +87,7 @@ describe("bars", { timeout: 240_000 }, () => {
       await context.close();
     }
     t.diagnostic(`${took.join(", ")} ms`);
-    assert.ok(Math.min(...took) <= 1000, `${took.join(", ")} ms`);
+    if (timesCount) assert.ok(Math.min(...took) <= 1000, `${took.join(", ")} ms`);
   });
 
   test("200 series of 2,000 points are drawn and zoomed within 100 ms a frame", async (t) => {
@@ -121,7 +124,7 @@ describe("bars", { timeout: 240_000 }, () => {
     const draws = await measures();
     t.diagnostic(`a frame while dragging ${Math.round(dragged)} ms; draws ${draws.map(Math.round).join(", ")} ms`);
     assert.ok(draws.length > before + 4, "it was drawn again each time");
-    assert.ok(median(draws) <= 100 && dragged <= 100, `draws ${draws.map(Math.round)} ms, dragging ${dragged} ms`);
+    if (timesCount) assert.ok(median(draws) <= 100 && dragged <= 100, `draws ${draws.map(Math.round)} ms, dragging ${dragged} ms`);
     await context.close();
   });
 });
