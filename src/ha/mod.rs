@@ -28,14 +28,14 @@ mod merge;
 mod turns;
 mod admit;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use admit::TopGate;
 pub use counter::CLOCKS_APART_MAX;
 pub use merge::{Explained, explain, merge};
 pub use rules::{CLEAN_RUN, MergeRules, Policy, PolicyRule};
 pub use select::Verdict;
-pub use turns::{ExplainedRow, Turn, covers_between, drop_covered, explain_in_turns, merge_in_turns};
+pub use turns::{ExplainedRow, Turn, covers_between, drop_covered, explain_in_turns, knows_itself, merge_in_turns};
 
 /// How much time a reader adds on both sides of what it wants, so that the rows in between come out as from the whole
 /// lanes; beside [`CONTEXT_ROWS`].

@@ -13,7 +13,7 @@ use crate::model::{Column, Span, Timestamp};
 
 use super::counter::{CLOCKS_APART_MAX, Count, wrong_fillers};
 use super::cover::Cover;
-use super::interval::Annotator;
+use super::interval::{Annotator, DISTANCES, SILENCE};
 use super::lane::Lane;
 use super::merge::{explain, merge};
 use super::rules::{MergeRules, Policy};
@@ -122,6 +122,14 @@ pub fn drop_covered(turns: &[Turn], lanes: &mut [Column], rules: &MergeRules, un
 pub fn covers_between(leader: &Column, rules: &MergeRules, from: Timestamp, until: Timestamp) -> bool {
     let later = part(leader, from, until);
     Cover::of(&Lane::top(&later, rules), super::CONTEXT_ROWS - 1).is_any()
+}
+
+/// Whether the rows of a leader that stand before `until` are believed what they will be believed with all that follow:
+/// the first 16 distances of a lane, and those behind an hour's silence, are judged by the interval known after them.
+pub fn knows_itself(leader: &Column, until: Timestamp) -> bool {
+    let before = leader.at.partition_point(|at| *at <= until);
+    let begins = (1..before).rev().find(|row| leader.at[*row] - leader.at[row - 1] > SILENCE).unwrap_or(0);
+    leader.len() - begins > DISTANCES
 }
 
 /// The turns that have rows, each with its first instant and the one behind its last.

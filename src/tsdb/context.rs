@@ -30,17 +30,17 @@ pub(super) fn widen(range: TimeRange, margin: Span) -> TimeRange {
 pub(super) fn is_enough(lanes: &Lanes, turns: &[Turn], rules: &MergeRules, range: TimeRange, margin: Span) -> bool {
     let from = range.start() - CONTEXT_SPAN;
     let Some(turn) = turns.iter().rfind(|turn| turn.from <= range.start()) else { return true };
-    let rows_before = |column: &Column| column.at.partition_point(|at| *at < from);
     let leader = turn.order.first().and_then(|leader| lanes.iter().find(|(lane, _)| usize::from(lane.0) == *leader));
+    let has_rows_before = |column: &Column| column.at.partition_point(|at| *at < from) >= CONTEXT_ROWS;
     let Some((leader, leading)) = leader else {
-        // Who has been silent for an hour has no say.
-        return margin > MARGINS[0];
+        // Who has been silent for an hour has no say in what the others are believed to be.
+        return margin > MARGINS[0] && lanes.iter().all(|(_, column)| has_rows_before(column));
     };
-    if rows_before(leading) < CONTEXT_ROWS {
+    if !has_rows_before(leading) || !ha::knows_itself(leading, range.end() + CONTEXT_SPAN) {
         return false;
     }
     let begins_anew = || ha::covers_between(leading, rules, range.start() - margin, from);
-    lanes.iter().all(|(lane, column)| lane == leader || rows_before(column) >= CONTEXT_ROWS) || begins_anew()
+    lanes.iter().all(|(lane, column)| lane == leader || has_rows_before(column)) || begins_anew()
 }
 
 /// Replaces the content of `into` by what lanes make together.

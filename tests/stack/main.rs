@@ -7,6 +7,7 @@
 
 mod world;
 mod door;
+mod faults;
 mod full_disk;
 mod start;
 mod pair;

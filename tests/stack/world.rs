@@ -82,6 +82,16 @@ impl Program {
         self.signal(rustix::process::Signal::HUP);
     }
 
+    /// SIGSTOP.
+    pub(crate) fn stop_for_now(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("the program runs");

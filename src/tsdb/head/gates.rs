@@ -127,8 +127,9 @@ impl Gate {
                 self.waits = Timestamp::MIN;
                 return Passed::Covers;
             }
+            // Ahead of a leader that is whole, it waits on.
             let decided = self.leader.last() >= self.waits || !self.leader.is_whole();
-            return match self.take_waiting().filter(|_| decided) {
+            return match decided.then(|| self.take_waiting()).flatten() {
                 Some((lane, row)) => Passed::Releases(lane, row),
                 None => Passed::In,
             };

@@ -1,6 +1,7 @@
 //! The way out of the head.
 
 use crate::model::{Column, Lane, TimeRange};
+use crate::store::BatchSample;
 
 use super::super::rows;
 use super::stream::Stream;
@@ -76,10 +77,14 @@ impl Shard {
         Some((page, &page.streams[slot])).filter(|(_, stream)| !stream.is_empty())
     }
 
-    fn read(&self, id: u32, range: TimeRange, lanes: &mut Lanes) {
+    /// The row of a series that waits at its gate.
+    fn waiting(&self, id: u32) -> Option<(Lane, BatchSample)> {
         let (_, number, slot) = place(id);
-        let waiting = self.gates.page(number).and_then(|gates| gates[slot].waiting());
-        if let Some((lane, row)) = waiting.filter(|(_, row)| range.contains(row.at)) {
+        self.gates.page(number)?[slot].waiting()
+    }
+
+    fn read(&self, id: u32, range: TimeRange, lanes: &mut Lanes) {
+        if let Some((lane, row)) = self.waiting(id).filter(|(_, row)| range.contains(row.at)) {
             rows::push(lane_of(lanes, lane), &row);
         }
         let Some((page, stream)) = self.find(id) else { return };
@@ -91,12 +96,15 @@ impl Shard {
     }
 
     fn has_rows_in(&self, id: u32, range: TimeRange) -> bool {
-        self.find(id)
-            .is_some_and(|(page, stream)| stream.lanes().any(|stream| stream.has_rows_in(&page.columns, range)))
+        self.waiting(id).is_some_and(|(_, row)| range.contains(row.at))
+            || self
+                .find(id)
+                .is_some_and(|(page, stream)| stream.lanes().any(|stream| stream.has_rows_in(&page.columns, range)))
     }
 
     fn overlaps(&self, id: u32, range: TimeRange) -> bool {
-        self.find(id).and_then(|(page, stream)| page.range(stream)).is_some_and(|own| own.overlaps(range))
+        self.waiting(id).is_some_and(|(_, row)| range.contains(row.at))
+            || self.find(id).and_then(|(page, stream)| page.range(stream)).is_some_and(|own| own.overlaps(range))
     }
 }
 

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::model::{Histogram, TimeRange, Timestamp};
+use proptest::prelude::*;
+
+use crate::ha::tests::scene::{MARKERS, PLAIN, Random, scene};
+use crate::ha::{MergeRules, merge};
+use crate::model::{Column, Histogram, Span, TimeRange, Timestamp};
 use crate::store::pairs::Pairs;
 use crate::store::{BatchSample, LaneView, SampleSource};
 
+use super::super::FsyncPolicy;
 use super::world::{World, after_noon, read};
 
 #[test]
@@ -164,4 +169,81 @@ fn explain_says_which_lane_feeds_each_sample() {
     assert_eq!(series[0].lanes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(kept.iter().sum::<usize>(), world.read(&[], range)["x"].len());
     assert!(kept[1] >= 4, "b fills what a misses");
+}
+
+/// Two hundred scenes, or as many as `PROPTEST_CASES` says beyond proptest's own 256.
+fn scenes() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let cases = if asked.cases > 256 { asked.cases } else { 200 };
+    ProptestConfig { cases, failure_persistence: None, ..asked }
+}
+
+/// The rows of `column` inside `range`, as they can be compared.
+fn bits(column: &Column, range: TimeRange) -> Vec<(Timestamp, u64)> {
+    let rows = column.at.iter().zip(&column.values).map(|(at, value)| (*at, value.to_bits()));
+    rows.filter(|(at, _)| range.contains(*at)).collect()
+}
+
+proptest! {
+    #![proptest_config(scenes())]
+
+    /// P2, P3, P4, P12, through the whole store: gates, log, head, spills, merges of parts, restarts.
+    #[test]
+    fn a_store_shows_what_the_lanes_make_whatever_came_when(seed: u64, count in 2..4_usize, markers: bool) {
+        let mut scene = scene(seed, count, if markers { MARKERS } else { PLAIN });
+        let mut random = Random(seed ^ 0x5eed);
+        // Some scenes lie across midnight, where one part ends and another begins.
+        let moved = after_noon(random.of(&[0, 12 * 3600 - 20 * 60]) - 10_000) - Timestamp::EPOCH;
+        scene.lanes.iter_mut().for_each(|lane| lane.at.iter_mut().for_each(|at| *at = *at + moved));
+        // Of a replica that never sent a row nobody knows.
+        scene.lanes.retain(|lane| !lane.is_empty());
+        let count = scene.lanes.len();
+        let columns: Vec<&Column> = scene.lanes.iter().collect();
+        let mut expected = Column::default();
+        merge(&columns, &MergeRules::default(), &mut expected);
+        prop_assume!(!expected.is_empty());
+
+        let mut world = World::with(|settings| settings.fsync = FsyncPolicy::Never);
+        world.pass(Span::DAY);
+        let keys = ["a|__name__=x", "b|__name__=x", "c|__name__=x"];
+        // Every replica has been heard of: a group leads by those that it knows.
+        for (key, column) in keys.iter().zip(&columns) {
+            world.push(&[(key, column.at[0], column.values[0])]).expect("there is room");
+        }
+        let mut next = vec![0; count];
+        let (bias, lag) = (random.of(&[10, 50, 90]), random.of(&[0_usize, 0, 1, 3, 20]));
+        while next.iter().zip(&columns).any(|(next, lane)| *next < lane.len()) {
+            let behind = next[0] + lag < next[1 % count];
+            let mut lane = if behind || random.chance(bias) { 0 } else { random.below(count as u64) as usize };
+            while next[lane] == columns[lane].len() {
+                lane = (lane + 1) % count;
+            }
+            let until = columns[lane].len().min(next[lane] + 1 + random.below(2) as usize);
+            let rows: Vec<_> =
+                (next[lane]..until).map(|row| (keys[lane], columns[lane].at[row], columns[lane].values[row])).collect();
+            next[lane] = until;
+            world.push(&rows).expect("there is room");
+            match random.below(150) {
+                0 => world.crash(),
+                1 | 2 => drop(world.spill().expect("spills")),
+                3 => drop(world.store().settle().expect("settles")),
+                _ => {}
+            }
+        }
+        let (first, last) = (expected.at[0], expected.at[expected.len() - 1]);
+        for _ in 0..3 {
+            let shown = world.read(&[], TimeRange::ALL).remove("x").unwrap_or_default();
+            prop_assert_eq!(bits(&shown, TimeRange::ALL), bits(&expected, TimeRange::ALL));
+            let length = (last - first).as_millis() as u64 + 1;
+            let from = first + Span::from_millis(random.below(length) as i64);
+            let window = TimeRange::new(from, from + Span::from_millis(random.below(length) as i64)).expect("rises");
+            let shown = world.read(&[], window).remove("x").unwrap_or_default();
+            prop_assert_eq!(bits(&shown, window), bits(&expected, window));
+            match random.below(3) {
+                0 => world.crash(),
+                1 => drop(world.spill().expect("spills")),
+                _ => drop(world.store().settle().expect("settles")),
+            }
+        }
+    }
 }
