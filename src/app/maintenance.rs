@@ -1,4 +1,5 @@
-//! The threads that look after the store: one spills and retires, one merges, and one syncs the log where appends do not.
+//! The threads that look after the store: one spills and retires, one merges, one looks at HA groups, and one syncs the
+//! log where appends do not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,8 +11,11 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::clock::Clock;
 use crate::model::{Span, Timestamp};
 use crate::store::StoreError;
+use crate::store::pairs::Pairs;
 use crate::tsdb::{Pace, Tsdb};
 
+/// How often HA groups are looked at, for what `/metrics` shows of them.
+const PAIRS_ROUND: Duration = Duration::from_secs(60);
 /// How often the store is looked after.
 const ROUND: Duration = Duration::from_secs(1);
 /// The same after a round that failed: on a full disk each one writes until it is refused, and logs.
@@ -49,6 +53,7 @@ impl Maintenance {
                 while tsdb.merge(now, thread)? > 0 {}
                 Ok(())
             }),
+            start("pairs", PAIRS_ROUND, |tsdb, now, _| tsdb.groups(now).map(drop)),
         ];
         let sync: Work = |tsdb, now, _| tsdb.sync_log(now);
         threads.extend(sync_log_every.map(|every| start("log sync", every.to_std().max(SYNC_PAUSE_MIN), sync)));

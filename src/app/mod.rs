@@ -111,6 +111,7 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
         () = signals.ended() => return Ok(()),
     };
     let maintenance = Maintenance::start(&tsdb, clock, settings::sync_log_every(config));
+    registry.register_collector(Box::new(tsdb::PairMetrics::new(Tsdb::clone(&tsdb), clock.to_fn())));
 
     let memory = MemoryPool::new(config.query.memory_total_max.0 as u64);
     let engine = Arc::new(Engine::new(settings::engine(config, features)).with_memory(memory));

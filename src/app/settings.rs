@@ -68,6 +68,7 @@ pub(super) fn tsdb(config: &Config, hash_seed: u64, without_log: bool) -> tsdb::
         series_per_metric_max: config.storage.series_per_metric_max,
         new_series_per_second_max: config.storage.new_series_per_second_max,
         replica_label: config.ha.replica_labels.first().cloned().unwrap_or_else(|| "__replica__".into()),
+        cluster_labels: config.ha.cluster_labels.clone(),
         pairs: pairs(config),
         hash_seed,
         ..tsdb::Settings::default()

@@ -20,6 +20,8 @@ use super::{Http, answer, series};
 const SILENT: Span = Span::MINUTE;
 /// A replica whose newest sample is older than this on arrival is late.
 const LATE: Span = Span::MINUTE;
+/// Clocks further apart are told of. Senders wait up to 5 s before they send, so less says little.
+const CLOCKS_APART: Span = Span::from_secs(10);
 /// Without a range, the last minutes are explained.
 const EXPLAINED: Span = Span::from_secs(300);
 /// Series that one answer explains: by default, and at most.
@@ -221,6 +223,16 @@ fn warnings(group: &PairGroup, now: Timestamp) -> Vec<(&'static str, Option<Stri
             "silent" => found.push(("silent", Some(name.clone()), format!("replica {name:?} sends nothing"))),
             "late" => found.push(("lag", Some(name.clone()), format!("replica {name:?} sends old samples"))),
             _ => {}
+        }
+    }
+    let first = group.lanes.iter().find(|lane| lane.clock_ahead == Some(Span::ZERO));
+    for (lane, ahead) in group.lanes.iter().filter_map(|lane| Some((lane, lane.clock_ahead?))) {
+        let way = if ahead > Span::ZERO { "ahead of" } else { "behind" };
+        if let Some(first) = first.filter(|_| ahead.max(-ahead) >= CLOCKS_APART) {
+            let (name, first, apart) = (&lane.replica, &first.replica, ahead.max(-ahead).as_seconds());
+            let text =
+                format!("the clock of replica {name:?} is {apart:.0} s {way} that of {first:?}: keep both in time");
+            found.push(("clock_skew", Some(name.clone()), text));
         }
     }
     for name in &group.twice {

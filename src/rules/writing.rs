@@ -57,6 +57,10 @@ impl SeriesNaming for RuleSeries<'_> {
         NAMING_SEED
     }
 
+    fn is_sender(&self) -> bool {
+        false
+    }
+
     fn name(&self, key: &[u8]) -> Result<SeriesName, Refused> {
         let by_key = self
             .by_key

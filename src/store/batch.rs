@@ -79,6 +79,11 @@ pub trait SeriesNaming: Sync {
     /// Where the labels cannot name a series, or relabeling drops them.
     fn name(&self, key: &[u8]) -> Result<SeriesName, Refused>;
 
+    /// Whether somebody outside sends this; what Weir itself writes never has to name a replica.
+    fn is_sender(&self) -> bool {
+        true
+    }
+
     /// The series behind `key` for a report, as far as it can be read.
     fn describe(&self, key: &[u8]) -> String {
         match self.name(key) {

@@ -68,7 +68,7 @@ pub struct PairGroup {
     pub seen_by_one: (Vec<(Labels, String)>, u64),
     /// Replicas whose name two senders seem to use.
     pub twice: Vec<String>,
-    /// Whether series of the group come from a sender that names no replica.
+    /// Whether a sender wrote series with the group's label in the last minutes that name no replica.
     pub nameless: bool,
 }
 
@@ -79,8 +79,12 @@ pub struct PairLane {
     pub replica: String,
     /// Its newest sample's time, and when it last sent something; `None`: not since the start.
     pub newest: Option<(Timestamp, Timestamp)>,
-    /// How far its clock is ahead of the first lane's, where samples tell.
+    /// How far its clock is ahead of that of the first lane that has one, where samples tell.
     pub clock_ahead: Option<Span>,
+    /// Samples of targets' series in the last hour that it feeds.
+    pub feeds: u64,
+    /// Targets that it alone can scrape.
+    pub sees_alone: u64,
     /// Samples since the start: received, of them covered by the leader, and met by another value at their time.
     pub received: u64,
     /// See `received`.

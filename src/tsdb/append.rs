@@ -37,7 +37,8 @@ impl Store {
             self.gate(&inserted.ungated);
         }
         self.metrics.covered.inc_by(covered);
-        self.deliveries.note(&sent, batch.received_at, &self.resolver.registry, counts);
+        let cluster_labels: &[String] = if batch.naming.is_sender() { &self.settings.cluster_labels } else { &[] };
+        self.deliveries.note(&sent, batch.received_at, &self.resolver.registry, cluster_labels, counts);
         appended.exemplars = self.keep_exemplars(batch, &targets);
         self.metrics.samples.inc_by(appended.samples + appended.histograms);
         self.metrics.refused.inc_by(appended.refusals.total());

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::model::{Replica, Span, Timestamp};
 use crate::store::{CADENCE_MAX, Delivery};
 
+use super::delay::ShortestDelay;
 use super::log::record::Run;
 use super::resolve::lanes::NO_GROUP;
 use super::resolve::registry::Registry;
@@ -21,13 +22,19 @@ const CADENCE_DECAY: i64 = 64;
 
 /// The lanes that were heard, by group and lane.
 #[derive(Default)]
-pub(super) struct Delivered(Mutex<BTreeMap<(u32, u8), Progress>>, Mutex<BTreeMap<(u32, u8), Tally>>);
+pub(super) struct Delivered {
+    progress: Mutex<BTreeMap<(u32, u8), Progress>>,
+    tallies: Mutex<BTreeMap<(u32, u8), Tally>>,
+    /// When a sender last wrote series that carry a group's label and name no replica, by group.
+    nameless: Mutex<BTreeMap<u32, Timestamp>>,
+}
 
 /// What one lane has sent since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) newest: Option<Timestamp>,
     pub(super) received_at: Option<Timestamp>,
+    pub(super) delay: ShortestDelay,
     /// Samples, those that were covered by the leader, and those that met another value at their time.
     pub(super) received: u64,
     pub(super) covered: u64,
@@ -53,17 +60,33 @@ struct Progress {
 }
 
 impl Delivered {
-    /// Notes what a request brought.
-    pub(super) fn note(&self, runs: &[Run<'_>], received_at: Timestamp, registry: &RwLock<Registry>, counts: Counts) {
+    /// Notes what a request brought. Of a sender without a replica, the labels that would name its group are looked at:
+    /// `cluster_labels`; empty where this is nothing that a sender wrote.
+    pub(super) fn note(
+        &self,
+        runs: &[Run<'_>],
+        received_at: Timestamp,
+        registry: &RwLock<Registry>,
+        cluster_labels: &[String],
+        counts: Counts,
+    ) {
         let mut lanes: BTreeMap<(u32, u8), Timestamp> = BTreeMap::new();
         {
             let registry = registry.read();
+            let mut nameless = None;
             for run in runs.iter().step_by(runs.len().div_ceil(ASKED_MAX).max(1)) {
                 let group = registry.group(run.id).unwrap_or(NO_GROUP);
+                // Lane 0 there is that of senders without a replica.
+                if group == NO_GROUP && run.lane.0 == 0 {
+                    nameless = Some(run.id);
+                }
                 if let (true, Some(last)) = (group != NO_GROUP, run.samples.last()) {
                     let newest = lanes.entry((group, run.lane.0)).or_insert(last.at);
                     *newest = last.at.max(*newest);
                 }
+            }
+            if let Some(group) = nameless.and_then(|id| group_without_replica(&registry, id, cluster_labels)) {
+                self.nameless.lock().insert(group, received_at);
             }
         }
         if lanes.len() == 1 {
@@ -75,7 +98,7 @@ impl Delivered {
             return;
         }
         self.tally(&lanes, runs, received_at, counts);
-        let mut known = self.0.lock();
+        let mut known = self.progress.lock();
         for (lane, newest) in lanes {
             let progress = known.entry(lane).or_insert(Progress { newest, received_at, cadence: Span::ZERO });
             progress.received_at = received_at;
@@ -90,11 +113,12 @@ impl Delivered {
 
     /// A request that mixes replicas counts for the first of them.
     fn tally(&self, lanes: &BTreeMap<(u32, u8), Timestamp>, runs: &[Run<'_>], received_at: Timestamp, counts: Counts) {
-        let mut tallies = self.1.lock();
+        let mut tallies = self.tallies.lock();
         for (place, (lane, newest)) in lanes.iter().enumerate() {
             let tally = tallies.entry(*lane).or_default();
             tally.newest = tally.newest.max(Some(*newest));
             tally.received_at = Some(received_at);
+            tally.delay.note(*newest, received_at);
             if place == 0 {
                 tally.received += runs.iter().map(|run| run.samples.len() as u64).sum::<u64>();
                 tally.covered += counts.covered;
@@ -112,12 +136,17 @@ impl Delivered {
 
     /// What each lane has sent since the start, by group and lane.
     pub(super) fn tallies(&self) -> BTreeMap<(u32, u8), Tally> {
-        self.1.lock().clone()
+        self.tallies.lock().clone()
+    }
+
+    /// When a sender last wrote series with a group's label that name no replica, by group.
+    pub(super) fn nameless(&self) -> BTreeMap<u32, Timestamp> {
+        self.nameless.lock().clone()
     }
 
     /// All lanes by name.
     pub(super) fn all(&self, registry: &RwLock<Registry>) -> Vec<Delivery> {
-        let known = self.0.lock().clone();
+        let known = self.progress.lock().clone();
         let registry = registry.read();
         let groups = registry.groups.all();
         let named = known.into_iter().filter_map(|((group, lane), progress)| {
@@ -129,4 +158,13 @@ impl Delivered {
         });
         named.collect()
     }
+}
+
+/// The group that the labels of a series outside all groups name.
+fn group_without_replica(registry: &Registry, id: u32, cluster_labels: &[String]) -> Option<u32> {
+    if cluster_labels.is_empty() {
+        return None;
+    }
+    let labels = registry.get(id)?.labels;
+    cluster_labels.iter().find_map(|name| registry.groups.number_of(labels.get(name)?))
 }

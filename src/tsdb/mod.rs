@@ -25,6 +25,7 @@ mod arrival;
 mod append;
 mod preferences;
 mod pairs;
+mod pair_metrics;
 mod select;
 mod context;
 mod projected;
@@ -52,6 +53,7 @@ mod rows;
 mod files;
 mod health;
 mod damages;
+mod delay;
 mod delivered;
 mod bytes;
 #[cfg(test)]
@@ -72,6 +74,7 @@ use store::Store;
 pub use damages::Damage;
 pub use metrics::Metrics;
 pub use pace::{Pace, Unpaced};
+pub use pair_metrics::PairMetrics;
 pub use settings::{FsyncPolicy, Settings};
 pub use status::{LEVELS, Maintained, Progress, Recovered, Status, Sum};
 

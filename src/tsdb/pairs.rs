@@ -1,5 +1,7 @@
 //! What the store says of its HA groups. All of it follows from what is kept, but for what was counted since the start.
 
+use std::sync::Arc;
+
 use crate::ha::{Policy, Verdict, explain_in_turns};
 use crate::model::sample::is_stale;
 use crate::model::{Column, METRIC_NAME, Matcher, Span, TimeRange, Timestamp};
@@ -8,6 +10,8 @@ use crate::store::{StoreError, Warnings};
 
 use super::Tsdb;
 use super::context::{MARGINS, by_number};
+use super::delay::clocks_ahead;
+use super::delivered::Tally;
 use super::resolve::lanes::NO_GROUP;
 
 /// Targets of all groups that are looked at for a report.
@@ -16,12 +20,15 @@ const TARGETS_MAX: usize = 2_000;
 const NAMED_MAX: usize = 100;
 /// How far back a report looks at targets.
 const LOOKED_AT: Span = Span::HOUR;
+/// A lane whose samples always take longer is a queue that is never empty: it says nothing of a clock.
+const QUEUED_MAX: Span = Span::MINUTE;
 /// A target counts as seen if it has a sample so young.
 const SEEN: Span = Span::from_secs(300);
 
 impl Pairs for Tsdb {
     fn groups(&self, now: Timestamp) -> Result<Vec<PairGroup>, StoreError> {
-        let mut groups = self.bare_groups();
+        let mut groups = self.bare_groups(now);
+        self.count_series(&mut groups);
         let range = TimeRange::new(now - LOOKED_AT, now + Span::HOUR).expect("an hour has a length");
         let (targets, _) = self.explain(&[Matcher::equal(METRIC_NAME, "up")], range, TARGETS_MAX)?;
         for target in targets {
@@ -29,6 +36,7 @@ impl Pairs for Tsdb {
                 tell_of_target(group, &target, now);
             }
         }
+        self.store.pairs_seen.store(Arc::new(groups.clone()));
         Ok(groups)
     }
 
@@ -103,44 +111,82 @@ impl Tsdb {
             .unwrap_or_default()
     }
 
-    /// The groups with what is known without a look at samples.
-    fn bare_groups(&self) -> Vec<PairGroup> {
-        let (orders, tallies) = (self.store.resolver.orders(), self.store.deliveries.tallies());
-        let registry = self.store.resolver.registry.read();
-        let mut series = vec![0_u64; registry.groups.all().len()];
-        let mut next = Some(0);
-        while let Some(first) = next {
-            let (ids, further) = registry.ids_from(first, 4096);
-            ids.into_iter().filter_map(|id| registry.group(id)).for_each(|group| series[group as usize] += 1);
-            next = further;
+    /// The groups as they stand; what has to be looked for is as it was when [`groups`](Pairs::groups) was last asked.
+    /// Does not block.
+    pub fn groups_at_a_glance(&self, now: Timestamp) -> Vec<PairGroup> {
+        let seen = self.store.pairs_seen.load();
+        let mut groups = self.bare_groups(now);
+        for group in &mut groups {
+            let Some(known) = seen.iter().find(|known| known.cluster == group.cluster) else { continue };
+            let lanes = std::mem::take(&mut group.lanes).into_iter().map(|lane| {
+                let known = known.lanes.iter().find(|known| known.replica == lane.replica);
+                let (feeds, sees_alone) = known.map_or((0, 0), |known| (known.feeds, known.sees_alone));
+                let newest = lane.newest.or(known.and_then(|known| known.newest));
+                PairLane { feeds, sees_alone, newest, ..lane }
+            });
+            let lanes = lanes.collect();
+            let PairGroup { order, preferences, nameless, .. } = std::mem::take(group);
+            *group = PairGroup { order, preferences, nameless, lanes, ..known.clone() };
         }
+        groups
+    }
+
+    /// The groups with what is known without a look at samples or series.
+    fn bare_groups(&self, now: Timestamp) -> Vec<PairGroup> {
+        let (orders, tallies) = (self.store.resolver.orders(), self.store.deliveries.tallies());
+        let nameless = self.store.deliveries.nameless();
+        let registry = self.store.resolver.registry.read();
         let mut groups = Vec::new();
         for (number, group) in registry.groups.all().iter().enumerate().skip(1) {
             let Some(turn) = orders.turns(number as u32).last() else { continue };
-            let lanes = turn.order.iter().map(|lane| {
-                let tally = tallies.get(&(number as u32, *lane as u8)).copied().unwrap_or_default();
-                PairLane {
-                    replica: group.replicas[*lane].clone(),
-                    newest: tally.newest.zip(tally.received_at),
-                    clock_ahead: None,
-                    received: tally.received,
-                    covered: tally.covered,
-                    conflicts: tally.conflicts,
-                }
+            let tallies = turn.order.iter().map(|lane| (*lane, tallies.get(&(number as u32, *lane as u8))));
+            let tallies: Vec<(usize, Tally)> =
+                tallies.map(|(lane, tally)| (lane, tally.copied().unwrap_or_default())).collect();
+            let delays: Vec<Option<Span>> = tallies.iter().map(|(_, tally)| tally.delay.get(now)).collect();
+            let lanes = tallies.iter().zip(clocks_ahead(&delays, QUEUED_MAX));
+            let lanes = lanes.map(|((lane, tally), clock_ahead)| PairLane {
+                replica: group.replicas[*lane].clone(),
+                newest: tally.newest.zip(tally.received_at),
+                clock_ahead,
+                received: tally.received,
+                covered: tally.covered,
+                conflicts: tally.conflicts,
+                ..PairLane::default()
             });
             let lanes: Vec<PairLane> = lanes.collect();
+            let lane_without_name = lanes.iter().filter(|lane| lane.replica.is_empty());
+            let last_nameless = lane_without_name.filter_map(|lane| lane.newest).map(|(_, arrived)| arrived);
+            let last_nameless = last_nameless.chain(nameless.get(&(number as u32)).copied()).max();
             let preferences = registry.groups.preferences(number as u32).iter();
             groups.push(PairGroup {
                 cluster: group.cluster.clone(),
-                series: series[number],
                 order: lanes.iter().map(|lane| lane.replica.clone()).collect(),
                 preferences: preferences.map(|one| (one.from, one.order.clone(), one.by.clone())).collect(),
-                nameless: group.replicas.iter().any(String::is_empty),
+                nameless: last_nameless.is_some_and(|last| now - last < SEEN),
                 lanes,
                 ..PairGroup::default()
             });
         }
         groups
+    }
+
+    /// Counts the series in memory of each group.
+    fn count_series(&self, groups: &mut [PairGroup]) {
+        let mut next = Some(0);
+        let mut series: Vec<u64> = Vec::new();
+        while let Some(first) = next {
+            // Taken anew for each page: who makes series waits for it.
+            let registry = self.store.resolver.registry.read();
+            series.resize(registry.groups.all().len(), 0);
+            let (ids, further) = registry.ids_from(first, 4096);
+            ids.into_iter().filter_map(|id| registry.group(id)).for_each(|group| series[group as usize] += 1);
+            next = further;
+        }
+        let registry = self.store.resolver.registry.read();
+        for group in groups {
+            let number = registry.groups.number_of(&group.cluster);
+            group.series = number.and_then(|number| series.get(number as usize)).copied().unwrap_or(0);
+        }
     }
 }
 
@@ -159,8 +205,17 @@ fn tell_of_target(group: &mut PairGroup, target: &ExplainedSeries, now: Timestam
         }
     }
     kept.sort_unstable();
+    // Who was not heard since the start, but has rows, was heard before it.
+    for (lane, (_, rows)) in group.lanes.iter_mut().zip(&target.lanes).filter(|(lane, _)| lane.received == 0) {
+        lane.newest = lane.newest.max(rows.last().map(|row| (row.at, row.at)));
+    }
     group.samples.0 += kept.len() as u64;
     group.samples.1 += kept.iter().filter(|(_, rank)| *rank > 0).count() as u64;
+    for (_, rank) in &kept {
+        if let Some(lane) = group.lanes.get_mut(*rank) {
+            lane.feeds += 1;
+        }
+    }
     for pair in kept.windows(2).filter(|pair| pair[0].1 != pair[1].1) {
         group.gaps_filled += u64::from(pair[0].1 == 0);
         let (from, to) = (target.lanes[pair[0].1].0.clone(), target.lanes[pair[1].1].0.clone());
@@ -174,6 +229,9 @@ fn tell_of_target(group: &mut PairGroup, target: &ExplainedSeries, now: Timestam
     if let ([only], true) = (sees.as_slice(), target.lanes.len() > 1) {
         let (named, count) = &mut group.seen_by_one;
         *count += 1;
+        if let Some(lane) = group.lanes.iter_mut().find(|lane| lane.replica == *only) {
+            lane.sees_alone += 1;
+        }
         if named.len() < NAMED_MAX {
             named.push((target.labels.without(|name| name == METRIC_NAME), only.clone()));
         }

@@ -111,6 +111,7 @@ pub(super) fn open(
         head_since: AtomicI64::new(head_since),
         arrivals,
         deliveries: Delivered::default(),
+        pairs_seen: ArcSwap::default(),
         log_synced_at: AtomicI64::new(now.as_millis()),
         view: ArcSwap::from_pointee(View { parts, frozen: None, deletions: Arc::new(deletions) }),
         spilling: Mutex::new(Spilling { frozen_floor: log_floor, log_floor, unnamed: None }),

@@ -58,6 +58,8 @@ pub struct Settings {
     pub segment_bytes_max: u64,
     /// The label that tells lanes apart where a read asks for all of them.
     pub replica_label: String,
+    /// Labels that name an HA group: a sender whose series have one of them and name no replica is told of.
+    pub cluster_labels: Vec<String>,
     /// How pairs become one series.
     pub pairs: Pairs,
     /// Seed of the hash over label bytes; to be drawn at random for each process, so that nobody can prepare
@@ -126,6 +128,7 @@ impl Default for Settings {
             spill_age: Span::MINUTE.times(30),
             segment_bytes_max: 64 << 20,
             replica_label: "__replica__".into(),
+            cluster_labels: vec!["cluster".into(), "prometheus".into()],
             pairs: Pairs::default(),
             hash_seed: 0x5745_4952_5345_4544,
         }

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 
 use crate::model::TimeRange;
+use crate::store::pairs::PairGroup;
 
 use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
@@ -42,6 +43,8 @@ pub(super) struct Store {
     pub(super) head_since: AtomicI64,
     pub(super) arrivals: Arrivals,
     pub(super) deliveries: Delivered,
+    /// The HA groups as they were last looked at.
+    pub(super) pairs_seen: ArcSwap<Vec<PairGroup>>,
     /// When the log was last synced, in milliseconds, where the policy is an interval.
     pub(super) log_synced_at: AtomicI64,
     /// What is readable besides the head.

@@ -121,5 +121,5 @@ fn the_rules_about_weir_itself_hold() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/weir.test.yml");
     let report = run(&file.display().to_string(), &settings());
     assert!(report.passed(), "{report}");
-    assert_eq!(report.tests.len(), 4);
+    assert_eq!(report.tests.len(), 7);
 }

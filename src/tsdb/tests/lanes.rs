@@ -171,6 +171,23 @@ fn explain_says_which_lane_feeds_each_sample() {
     assert!(kept[1] >= 4, "b fills what a misses");
 }
 
+#[test]
+fn of_a_healthy_pairs_second_replica_one_row_waits_at_most() {
+    let mut world = World::new();
+    // Until the gate knows the interval and a clean run, both are kept.
+    pair(&mut world, 0..100, |_| false);
+    world.spill().expect("spills");
+    let mut kept = world.store().status().part_rows;
+    // Whatever the head holds when it is spilled is in parts: the leader's rows, and the one that waited.
+    for (round, scrapes) in [(100, 1), (101, 7), (108, 50), (158, 200)] {
+        pair(&mut world, round..round + scrapes, |_| false);
+        world.spill().expect("spills");
+        let rows = world.store().status().part_rows - kept;
+        assert!(rows <= scrapes as u64 + 1, "{rows} rows of {scrapes} scrapes");
+        kept += rows;
+    }
+}
+
 /// Two hundred scenes, or as many as `PROPTEST_CASES` says beyond proptest's own 256.
 fn scenes() -> ProptestConfig {
     let asked = ProptestConfig::default();
