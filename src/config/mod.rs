@@ -84,6 +84,8 @@ pub struct Ha {
     pub replica_labels: Vec<String>,
     /// Labels that name the group the replica belongs to; the first one present counts, and stays.
     pub cluster_labels: Vec<String>,
+    /// Users and tokens that write for a replica of the same name: for senders whose labels are all equal.
+    pub replica_users: Vec<String>,
     /// Replicas of a group, the preferred one first, by the group label's value; groups that are not named go by name.
     pub order: BTreeMap<String, Vec<String>>,
     /// How series are made of their lanes, by selector; the first that matches decides.
@@ -315,6 +317,7 @@ impl Default for Ha {
         Ha {
             replica_labels: vec!["__replica__".into(), "prometheus_replica".into()],
             cluster_labels: vec!["cluster".into(), "prometheus".into()],
+            replica_users: Vec::new(),
             order: BTreeMap::new(),
             policies: Vec::new(),
             clean_run: 10,

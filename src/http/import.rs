@@ -17,7 +17,7 @@ use crate::store::Appended;
 use super::error::{ApiError, ErrorKind};
 use super::params::Params;
 use super::senders::Seen;
-use super::write::{REPLICA, refused, sender};
+use super::write::{refused, replica, sender};
 use super::{Http, body, json_response};
 
 /// `/api/v1/import`: VictoriaMetrics' JSON lines.
@@ -162,7 +162,7 @@ async fn take_in(
             .ok_or_else(|| ApiError::parameter("extra_label", format_args!("{label:?} is not name=value")))?;
         extra.push((name.to_owned(), value.to_owned()));
     }
-    let replica = header(REPLICA).unwrap_or_else(|| params.first("replica").to_owned());
+    let replica = replica(http, caller, &parts.headers, &params);
     let labels = Arc::clone(&caller.labels);
     let writer = Arc::clone(&http.services.writer);
     let work = move || {
@@ -172,7 +172,7 @@ async fn take_in(
             content_encoding: encoding.as_deref(),
             format: &format,
             extra: &extra,
-            replica: Some(replica.as_str()).filter(|name| !name.is_empty()),
+            replica: replica.as_deref(),
             labels: &labels,
             received_at,
         })

@@ -108,6 +108,8 @@ pub struct Settings {
     pub points_max: usize,
     /// Whether POST /-/reload works. SIGHUP always does.
     pub reload_by_http: bool,
+    /// Users and tokens whose name is that of the HA replica they write for.
+    pub replica_users: Vec<String>,
 }
 
 impl Default for Settings {
@@ -123,6 +125,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             points_max: 11_000,
             reload_by_http: true,
+            replica_users: Vec::new(),
         }
     }
 }

@@ -24,8 +24,9 @@ const SAMPLES_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote
 const HISTOGRAMS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-histograms-written");
 const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-exemplars-written");
 
-/// Names the sender's HA replica where its labels do not; the URL parameter `replica` does the same.
-pub(super) const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
+/// Names the sender's HA replica where its labels do not; the URL parameter `replica` does the same, and so does the name
+/// of a user or token that the settings list.
+const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
 
 /// `/api/v1/write` and its aliases.
 pub(super) async fn write(State(http): State<Arc<Http>>, caller: Caller, request: Request) -> Response {
@@ -61,7 +62,7 @@ async fn accept(http: &Arc<Http>, caller: &Caller, request: Request) -> Result<W
     let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (content_type, content_encoding) = (header(header::CONTENT_TYPE), header(header::CONTENT_ENCODING));
     let in_url = Params::parse(parts.uri.query().unwrap_or(""));
-    let replica = header(REPLICA).or_else(|| Some(in_url.first("replica").to_owned()));
+    let replica = replica(http, caller, &parts.headers, &in_url);
     let labels = Arc::clone(&caller.labels);
     let writer = Arc::clone(&http.services.writer);
     let work = move || {
@@ -70,12 +71,20 @@ async fn accept(http: &Arc<Http>, caller: &Caller, request: Request) -> Result<W
             body: &body,
             content_type: content_type.as_deref(),
             content_encoding: content_encoding.as_deref(),
-            replica: replica.as_deref().filter(|name| !name.is_empty()),
+            replica: replica.as_deref(),
             labels: &labels,
             received_at,
         })
     };
     http.writes.run_briefly(work).await?.map_err(|error| refused(&error))
+}
+
+/// The replica that a request names beside its labels: by header, in the URL, or by who sends it.
+pub(super) fn replica(http: &Http, caller: &Caller, headers: &HeaderMap, in_url: &Params) -> Option<String> {
+    let by_header = headers.get(REPLICA).and_then(|name| name.to_str().ok()).unwrap_or("");
+    let is_replica = http.settings.replica_users.contains(&caller.name);
+    let by_user = if is_replica { caller.name.as_str() } else { "" };
+    [by_header, in_url.first("replica"), by_user].into_iter().find(|name| !name.is_empty()).map(str::to_owned)
 }
 
 pub(super) fn refused(error: &IngestError) -> ApiError {

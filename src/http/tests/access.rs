@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::access::{Settings as AccessSettings, Users};
+use crate::http::Settings;
 
-use super::world::{World, read};
+use super::world::{Wish, World, read};
 
 /// Makes a token by the API and gives its id and text.
 async fn token(world: &World, wish: &str) -> (String, String) {
@@ -166,4 +167,25 @@ async fn every_answer_carries_the_headers_of_web_yml() {
     }
     let broken = BTreeMap::from([("X-Frame-Options".to_owned(), "a\nb".to_owned())]);
     assert!(crate::http::answer_headers(&broken).is_err_and(|why| why.contains("X-Frame-Options")));
+}
+
+#[tokio::test]
+async fn who_writes_may_name_the_replica() {
+    let settings = Settings { replica_users: vec!["prom-a".into(), "prom-b".into()], ..Settings::default() };
+    let world = World::wished(Wish { settings, ..Wish::default() });
+    let (_, b) = token(&world, r#"{"name":"prom-b","rights":["write"]}"#).await;
+    let users = ["prom-a", "grafana"].map(|name| (name.to_owned(), bcrypt::hash("right", 4).unwrap()));
+    let users = Arc::new(Users::new(BTreeMap::from(users), [1; 32]));
+    world.access.set(AccessSettings { users, ..AccessSettings::default() });
+    let basic = |name: &str| format!("Basic {}", STANDARD.encode(format!("{name}:right")));
+    for (uri, authorization, replica) in [
+        ("/api/v1/write", basic("prom-a"), "prom-a"),
+        ("/api/v1/write", format!("Bearer {b}"), "prom-b"),
+        ("/api/v1/write?replica=other", basic("prom-a"), "other"),
+        // Who is not listed is no replica.
+        ("/api/v1/write", basic("grafana"), ""),
+    ] {
+        assert_eq!(send_as(&world, Method::POST, uri, &authorization).await.status(), 204, "{uri} {replica}");
+        assert_eq!(world.writer.taken.lock().unwrap().last().unwrap().replica, replica);
+    }
 }
