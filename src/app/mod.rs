@@ -15,6 +15,8 @@ mod seams;
 mod settings;
 mod signals;
 mod web;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -78,7 +78,7 @@ pub(super) async fn json_lines(
         "prometheus" => true,
         other => return Err(ApiError::parameter("format", format_args!("unknown format {other:?}"))),
     };
-    let source = http.source(&caller);
+    let source = http.source_of(&caller, &params)?;
     let work = move |pipe: &mut Pipe| {
         wanted.each(source.as_ref(), pipe, |pipe, labels, samples| {
             for samples in samples.chunks(rows) {
@@ -142,7 +142,7 @@ pub(super) async fn csv(State(http): State<Arc<Http>>, caller: Caller, params: P
         return Err(ApiError::parameter("format", why));
     }
     let wanted = Wanted::read(&params)?;
-    let source = http.source(&caller);
+    let source = http.source_of(&caller, &params)?;
     let work = move |pipe: &mut Pipe| {
         wanted.each(source.as_ref(), pipe, |pipe, labels, samples| {
             for sample in samples.iter().filter(|sample| !sample.is_stale()) {
