@@ -245,7 +245,10 @@ impl Over {
 }
 
 /// Unix seconds or RFC 3339, `now`, or back from now: `-90m`.
-fn read_time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+///
+/// # Errors
+/// What the text would have to be.
+pub fn read_time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     if text == "now" {
         return Ok(now);
     }

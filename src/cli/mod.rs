@@ -1,7 +1,10 @@
 //! The command line: what can be said, and what each word does.
 
 mod check;
+mod columns;
+mod ha;
 mod rules;
+mod server;
 mod store;
 mod test;
 mod token;
@@ -82,6 +85,9 @@ enum Command {
     /// Ask a running Weir or Prometheus, or the data of a stopped Weir
     #[command(subcommand)]
     Query(ask::Ask),
+    /// See who feeds the series of HA pairs and why, and choose who shall
+    #[command(subcommand)]
+    Ha(ha::Ha),
     /// Make, list and revoke tokens: who may ask for what, and which part of the data they see
     #[command(subcommand)]
     Token(token::Token),
@@ -161,6 +167,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Test(test) => test::run(test),
         Command::Rules(rules) => rules::run(rules),
         Command::Store(store) => store::run(&store),
+        Command::Ha(ha) => ha::run(&ha),
         Command::Token(token) => token::run(&token),
         Command::Query(ask) => match ask::run(&ask) {
             Ok(()) => ExitCode::SUCCESS,

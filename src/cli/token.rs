@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::access::{Tokens, system_chance};
@@ -12,28 +13,21 @@ use crate::clock::Clock;
 use crate::http::{token_json, token_spec};
 use crate::model::with_causes;
 
+use super::columns;
+use super::server::Server;
+
+/// Where tokens are asked for, below `/api/v1`.
+const TOKENS: &str = "/admin/tokens";
+
 /// Where the tokens are.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Place {
-    /// The Weir that runs there [default: http://localhost:8488]
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
+    #[command(flatten)]
+    server: Server,
 
     /// The data directory of a Weir that is stopped: how the first token is made where nobody may ask without one
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
     data: Option<PathBuf>,
-
-    /// A token with the right admin, to ask with
-    #[arg(long = "as", value_name = "TOKEN", env = "WEIR_TOKEN", hide_env_values = true)]
-    credentials: Option<String>,
-
-    /// A user of web.yml to ask as
-    #[arg(long, value_name = "NAME", conflicts_with = "credentials")]
-    user: Option<String>,
-
-    /// The user's password; better given by the environment, where other users of the machine do not see it
-    #[arg(long, value_name = "TEXT", env = "WEIR_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -170,7 +164,7 @@ impl Place {
                 made["token"] = text.into();
                 Ok(made)
             }
-            None => self.ask(reqwest::Method::POST, "", Some(wish)),
+            None => self.server.ask(Method::POST, TOKENS, &[], Some(wish)),
         }
     }
 
@@ -180,7 +174,7 @@ impl Place {
                 let tokens: Vec<String> = tokens.list().iter().map(token_json).collect();
                 Ok(serde_json::from_str(&format!("[{}]", tokens.join(",")))?)
             }
-            None => Ok(self.ask(reqwest::Method::GET, "", None)?["tokens"].clone()),
+            None => Ok(self.server.ask(Method::GET, TOKENS, &[], None)?["tokens"].clone()),
         }
     }
 
@@ -190,7 +184,7 @@ impl Place {
         match self.stopped()? {
             Some(tokens) => ensure!(tokens.revoke(id)?, "no token has the id {id}"),
             None => {
-                self.ask(reqwest::Method::DELETE, &format!("/{id}"), None)?;
+                self.server.ask(Method::DELETE, &format!("{TOKENS}/{id}"), &[], None)?;
             }
         }
         Ok(())
@@ -203,33 +197,6 @@ impl Place {
         let store = crate::app::open_stopped(data, &clock).with_context(|| format!("open {}", data.display()))?;
         Ok(Some(Tokens::open(store, system_chance())?))
     }
-
-    fn ask(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let url = self.url.as_deref().unwrap_or("http://localhost:8488").trim_end_matches('/');
-        let url = format!("{url}/api/v1/admin/tokens{path}");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
-        runtime.block_on(async {
-            let client = reqwest::Client::builder().build().context("make an HTTP client")?;
-            let mut request = client.request(method, &url);
-            if let Some(token) = &self.credentials {
-                request = request.bearer_auth(token);
-            }
-            if let Some(name) = &self.user {
-                request = request.basic_auth(name, self.password.as_deref());
-            }
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            let answer = request.send().await.with_context(|| format!("ask {url}"))?;
-            let (is_good, status) = (answer.status().is_success(), answer.status());
-            let text = answer.text().await.with_context(|| format!("read the answer of {url}"))?;
-            let read: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-            match is_good {
-                true => Ok(read["data"].clone()),
-                false => bail!("{url} answers {status}: {}", read["error"].as_str().unwrap_or(text.trim())),
-            }
-        })
-    }
 }
 
 fn table(tokens: &Value) -> String {
@@ -238,18 +205,11 @@ fn table(tokens: &Value) -> String {
         let rights: Vec<&str> = token["rights"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let expires = Some(text(token, "expiresAt")).filter(|text| !text.is_empty()).unwrap_or_else(|| "never".into());
         let (id, name, created) = (text(token, "id"), text(token, "name"), text(token, "createdAt"));
-        [id, name, rights.join(","), text(token, "matchers"), created, expires]
+        vec![id, name, rights.join(","), text(token, "matchers"), created, expires]
     };
-    let head = ["ID", "NAME", "RIGHTS", "SEES", "MADE", "ENDS"].map(str::to_owned);
-    let rows: Vec<[String; 6]> =
-        std::iter::once(head).chain(tokens.as_array().into_iter().flatten().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..6).map(width).collect();
-    let line = |row: &[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    let head = ["ID", "NAME", "RIGHTS", "SEES", "MADE", "ENDS"];
+    let rows: Vec<Vec<String>> = tokens.as_array().into_iter().flatten().map(row).collect();
+    columns::table(&head, &rows, &[]).join("\n") + "\n"
 }
 
 #[cfg(test)]
