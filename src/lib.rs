@@ -8,6 +8,7 @@ pub mod store;
 pub mod ha;
 pub mod tsdb;
 pub mod ingest;
+pub mod blocks;
 pub mod promql;
 pub mod rules;
 pub mod access;

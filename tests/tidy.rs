@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ha", &["model"]),
     ("ingest", &["model", "store"]),
     ("tsdb", &["model", "store", "ha"]),
+    ("blocks", &["model"]),
     ("promql", &["model", "store"]),
     ("rules", &["model", "store", "promql"]),
     ("access", &["model", "store"]),

@@ -3,6 +3,7 @@
 mod check;
 mod columns;
 mod ha;
+mod import;
 mod rules;
 mod server;
 mod store;
@@ -85,6 +86,9 @@ enum Command {
     /// Ask a running Weir or Prometheus, or the data of a stopped Weir
     #[command(subcommand)]
     Query(ask::Ask),
+    /// Take over what a Prometheus has kept
+    #[command(subcommand)]
+    Import(import::Import),
     /// See who feeds the series of HA pairs and why, and choose who shall
     #[command(subcommand)]
     Ha(ha::Ha),
@@ -167,6 +171,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Test(test) => test::run(test),
         Command::Rules(rules) => rules::run(rules),
         Command::Store(store) => store::run(&store),
+        Command::Import(import) => import::run(&import),
         Command::Ha(ha) => ha::run(&ha),
         Command::Token(token) => token::run(&token),
         Command::Query(ask) => match ask::run(&ask) {

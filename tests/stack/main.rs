@@ -10,6 +10,7 @@ mod door;
 mod faults;
 mod full_disk;
 mod start;
+mod history;
 mod pair;
 mod alert;
 mod kill;

@@ -20,7 +20,9 @@ pub(super) mod protobuf;
 pub(super) mod request;
 mod v1;
 mod v2;
+mod encode;
 
+pub use encode::RequestBuilder;
 pub use error::WireError;
 pub(super) use request::Decoded;
 
