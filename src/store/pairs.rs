@@ -83,6 +83,8 @@ pub struct PairLane {
     pub clock_ahead: Option<Span>,
     /// Samples of targets' series in the last hour that it feeds.
     pub feeds: u64,
+    /// Those of them that fill holes which replicas before it leave.
+    pub fills: u64,
     /// Targets that it alone can scrape.
     pub sees_alone: u64,
     /// Samples since the start: received, of them covered by the leader, and met by another value at their time.

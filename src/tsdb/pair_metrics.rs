@@ -94,9 +94,8 @@ const OF_LANES: [OfLane; 10] = [
     ("weir_ha_lane_fed_samples", "Samples of targets in the last hour that it feeds", |_, lane| {
         Some(lane.feeds as f64)
     }),
-    ("weir_ha_lane_filler_samples", "Those of them that fill holes of replicas before it", |group, lane| {
-        let leads = group.lanes.first().is_some_and(|first| first.replica == lane.replica);
-        Some(if leads { 0.0 } else { lane.feeds as f64 })
+    ("weir_ha_lane_filler_samples", "Those of them that fill holes of replicas before it", |_, lane| {
+        Some(lane.fills as f64)
     }),
     ("weir_ha_lane_targets_seen_alone", "Targets that it alone can scrape", |_, lane| Some(lane.sees_alone as f64)),
     ("weir_ha_lane_two_senders", "Whether two senders seem to use its name", |group, lane| {

@@ -120,9 +120,9 @@ impl Tsdb {
             let Some(known) = seen.iter().find(|known| known.cluster == group.cluster) else { continue };
             let lanes = std::mem::take(&mut group.lanes).into_iter().map(|lane| {
                 let known = known.lanes.iter().find(|known| known.replica == lane.replica);
-                let (feeds, sees_alone) = known.map_or((0, 0), |known| (known.feeds, known.sees_alone));
-                let newest = lane.newest.or(known.and_then(|known| known.newest));
-                PairLane { feeds, sees_alone, newest, ..lane }
+                let known = known.cloned().unwrap_or_default();
+                let PairLane { feeds, fills, sees_alone, .. } = known;
+                PairLane { feeds, fills, sees_alone, newest: lane.newest.or(known.newest), ..lane }
             });
             let lanes = lanes.collect();
             let PairGroup { order, preferences, nameless, .. } = std::mem::take(group);
@@ -192,10 +192,13 @@ impl Tsdb {
 
 /// Adds what one target's `up` tells of its group.
 fn tell_of_target(group: &mut PairGroup, target: &ExplainedSeries, now: Timestamp) {
-    let mut kept: Vec<(Timestamp, usize)> = Vec::new();
+    let mut kept: Vec<(Timestamp, usize, bool)> = Vec::new();
     let mut sees = Vec::new();
     for (rank, (replica, rows)) in target.lanes.iter().enumerate() {
-        kept.extend(rows.iter().filter(|row| row.kept && !is_stale(row.value)).map(|row| (row.at, rank)));
+        // Who leads now may have filled before.
+        let fills = |row: &ExplainedSample| rank > 0 && row.why.0 == why(Verdict::Fills).0;
+        let shown = rows.iter().filter(|row| row.kept && !is_stale(row.value));
+        kept.extend(shown.map(|row| (row.at, rank, fills(row))));
         let newest = rows.iter().rfind(|row| !is_stale(row.value));
         if newest.is_some_and(|row| now - row.at < SEEN && row.value > 0.0) {
             sees.push(replica.clone());
@@ -210,10 +213,11 @@ fn tell_of_target(group: &mut PairGroup, target: &ExplainedSeries, now: Timestam
         lane.newest = lane.newest.max(rows.last().map(|row| (row.at, row.at)));
     }
     group.samples.0 += kept.len() as u64;
-    group.samples.1 += kept.iter().filter(|(_, rank)| *rank > 0).count() as u64;
-    for (_, rank) in &kept {
+    group.samples.1 += kept.iter().filter(|(_, _, fills)| *fills).count() as u64;
+    for (_, rank, fills) in &kept {
         if let Some(lane) = group.lanes.get_mut(*rank) {
             lane.feeds += 1;
+            lane.fills += u64::from(*fills);
         }
     }
     for pair in kept.windows(2).filter(|pair| pair[0].1 != pair[1].1) {
@@ -223,7 +227,7 @@ fn tell_of_target(group: &mut PairGroup, target: &ExplainedSeries, now: Timestam
             group.last_switch = Some((pair[1].0, from, to));
         }
     }
-    let Some((newest, rank)) = kept.last().filter(|(at, _)| now - *at < SEEN) else { return };
+    let Some((newest, rank, _)) = kept.last().filter(|(at, ..)| now - *at < SEEN) else { return };
     group.targets += 1;
     group.leading = Some(target.lanes[*rank].0.clone()).filter(|_| *newest <= now + SEEN);
     if let ([only], true) = (sees.as_slice(), target.lanes.len() > 1) {
