@@ -69,6 +69,7 @@ pub(super) fn run(import: &Import) -> ExitCode {
 /// What was done so far.
 #[derive(Default)]
 struct Done {
+    blocks: u64,
     series: u64,
     samples: u64,
     complaints: u64,
@@ -128,7 +129,7 @@ impl Blocks {
             }
         }
         let verb = if self.dry_run { "would be sent" } else { "are sent" };
-        writeln!(out, "{} samples of {} series in blocks {verb}", all.samples, all.series)?;
+        writeln!(out, "{} samples of {} blocks {verb}", all.samples, all.blocks)?;
         Ok(all.complaints)
     }
 
@@ -170,7 +171,7 @@ impl Blocks {
             }
         }
         self.flush(&mut request, line, all)?;
-        (all.series, all.samples) = (all.series + own.series, all.samples + own.samples);
+        (all.blocks, all.samples) = (all.blocks + 1, all.samples + own.samples);
         Ok(own)
     }
 

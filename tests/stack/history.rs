@@ -61,7 +61,7 @@ async fn the_past_of_both_replicas_becomes_one() {
     // In either order, and one of them twice.
     for (name, folder) in [("b", &folders[1]), ("a", &folders[0]), ("b", &folders[1])] {
         let (good, said) = whole(name, folder, &[]);
-        assert!(good && said.contains("440 samples of 1 series in blocks are sent"), "{said}");
+        assert!(good && said.contains("440 samples of 1 blocks are sent"), "{said}");
     }
 
     let found = api.query("x_total[3h]", Some((begin + 7200) as f64)).await;
