@@ -61,7 +61,7 @@ pub(super) fn run(import: &Import) -> ExitCode {
     let Import::Blocks(flags) = import;
     match flags.import(&mut std::io::stdout()) {
         Ok(0) => ExitCode::SUCCESS,
-        Ok(complaints) => super::complain(&[format!("{complaints} problems; everything else is taken over")]),
+        Ok(complaints) => super::complain(&[format!("problems: {complaints}; everything else is taken over")]),
         Err(error) => super::complain(&[with_causes(error.as_ref())]),
     }
 }
