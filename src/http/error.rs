@@ -73,6 +73,16 @@ impl ErrorKind {
             ErrorKind::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
         }
     }
+
+    /// The kind as reports on many requests name it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            ErrorKind::TooLarge => "too_large",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::TooSlow => "too_slow",
+            kind => kind.told_as().1,
+        }
+    }
 }
 
 /// 499, nginx's "client closed request": nobody reads it but the access log.

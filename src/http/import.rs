@@ -16,8 +16,8 @@ use crate::store::Appended;
 
 use super::error::{ApiError, ErrorKind};
 use super::params::Params;
-use super::senders::Seen;
-use super::write::{refused, replica, sender};
+use super::senders::{Sender, Visit};
+use super::write::{refused, replica};
 use super::{Http, body, json_response};
 
 /// `/api/v1/import`: VictoriaMetrics' JSON lines.
@@ -127,15 +127,10 @@ async fn accept(
     format: ImportFormat,
     extra: Vec<(String, String)>,
 ) -> Result<Appended, ApiError> {
-    let sender = sender(&request);
-    let began_at = http.now();
+    let (sender, began_at, protocol) = (Sender::of(&request), http.now(), format.name());
     let outcome = take_in(http, caller, request, format, extra).await;
-    let last_error = match &outcome {
-        Ok(appended) if appended.refusals.has_faults() => refusal_text(&appended.refusals),
-        Ok(_) => String::new(),
-        Err(error) => error.message.clone(),
-    };
-    http.senders.saw(sender, Seen { last_at: began_at, took: http.now() - began_at, last_error });
+    let visit = Visit { at: began_at, took: http.now() - began_at, protocol, first: None, outcome: outcome.as_ref() };
+    http.senders.saw(sender, &visit);
     outcome
 }
 

@@ -248,6 +248,7 @@ fn telling() -> Router<Arc<Http>> {
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/tsdb", get(storage::cardinality))
         .route("/api/v1/status/storage", get(storage::report))
+        .route("/api/v1/status/senders", get(senders::status))
         .route("/api/v1/status/ha", ask(ha::status))
         .route("/api/v1/ha/explain", ask(ha::explain))
         .route("/api/v1/status/active_queries", ask(running::active))

@@ -109,8 +109,13 @@ pub(super) async fn targets(State(http): State<Arc<Http>>, params: Params) -> Re
             let silent = now - seen.last_at > SILENT_AFTER;
             let health = if silent || !seen.last_error.is_empty() { "down" } else { "up" };
             let error = if silent { "nothing came for more than 5 minutes" } else { &seen.last_error };
-            let labels =
-                [("instance", address.as_str()), ("job", sender.user_agent.as_str()), ("replica", &sender.replica)];
+            let replica = sender.replica.as_ref();
+            let labels = [
+                ("instance", address.as_str()),
+                ("job", sender.user_agent.as_str()),
+                ("cluster", replica.map_or("", |replica| replica.cluster.as_str())),
+                ("replica", replica.map_or("", |replica| replica.name.as_str())),
+            ];
             let labels: Vec<_> = labels.into_iter().filter(|(_, value)| !value.is_empty()).collect();
             json.raw("{\"discoveredLabels\":{},\"labels\":").object(labels, |json, value| {
                 json.string(value);

@@ -14,10 +14,9 @@ use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written, refusal_te
 use crate::model::with_causes;
 use crate::store::{Appended, StoreError};
 
-use super::asker::Peer;
 use super::error::{ApiError, ErrorKind};
 use super::params::Params;
-use super::senders::{Seen, Sender};
+use super::senders::{Sender, Visit};
 use super::{Http, body};
 
 const SAMPLES_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
@@ -26,19 +25,21 @@ const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remo
 
 /// Names the sender's HA replica where its labels do not; the URL parameter `replica` does the same, and so does the name
 /// of a user or token that the settings list.
-const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
+pub(super) const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
 
 /// `/api/v1/write` and its aliases.
 pub(super) async fn write(State(http): State<Arc<Http>>, caller: Caller, request: Request) -> Response {
     let version_claimed = claimed_version(request.headers());
-    let (sender, began_at) = (sender(&request), http.now());
+    let (sender, began_at) = (Sender::of(&request), http.now());
     let outcome = accept(&http, &caller, request).await;
-    let last_error = match &outcome {
-        Ok(written) if written.appended.refusals.has_faults() => refusal_text(&written.appended.refusals),
-        Ok(_) => String::new(),
-        Err(error) => error.message.clone(),
+    let visit = Visit {
+        at: began_at,
+        took: http.now() - began_at,
+        protocol: outcome.as_ref().map_or(version_claimed, |written| written.version).name(),
+        first: outcome.as_ref().ok().and_then(|written| written.first.as_ref()),
+        outcome: outcome.as_ref().map(|written| &written.appended),
     };
-    http.senders.saw(sender, Seen { last_at: began_at, took: http.now() - began_at, last_error });
+    http.senders.saw(sender, &visit);
     match outcome {
         Ok(written) => respond(&written),
         Err(error) => {
@@ -101,23 +102,6 @@ pub(super) fn refused(error: &IngestError) -> ApiError {
         tracing::warn!(error = %with_causes(error), "write not stored");
     }
     ApiError::new(kind, with_causes(error))
-}
-
-/// Longest text of a header that is kept of a sender, in bytes.
-const SENDER_TEXT_BYTES_MAX: usize = 200;
-
-/// Who writes, as far as the request says.
-pub(super) fn sender(request: &Request) -> Sender {
-    let text = |name: &HeaderName| {
-        let text = request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-        text[..text.floor_char_boundary(SENDER_TEXT_BYTES_MAX)].to_owned()
-    };
-    Sender {
-        address: request.extensions().get::<Peer>().map(|peer| peer.0.ip()),
-        user_agent: text(&header::USER_AGENT),
-        replica: text(&REPLICA),
-        path: request.uri().path().to_owned(),
-    }
 }
 
 /// What the headers say; the decoder has the last word, but an error needs an answer in the sender's protocol.

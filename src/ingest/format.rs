@@ -15,6 +15,16 @@ pub enum WriteVersion {
     V2,
 }
 
+impl WriteVersion {
+    /// The protocol for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            WriteVersion::V1 => "remote write 1.0",
+            WriteVersion::V2 => "remote write 2.0",
+        }
+    }
+}
+
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compression {

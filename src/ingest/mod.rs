@@ -42,7 +42,7 @@ pub use settings::Settings;
 use std::sync::Arc;
 
 use crate::model::{LabelsBuilder, Timestamp};
-use crate::store::{Appended, SampleSink, SeriesBatch, SeriesName, StoreError};
+use crate::store::{Appended, SampleSink, SeriesBatch, SeriesName, SeriesNaming, StoreError};
 
 use budget::DecodeBudget;
 use metrics::{ReasonLabels, RequestLabels};
@@ -84,6 +84,8 @@ pub struct Written {
     pub appended: Appended,
     /// The protocol version that the sender spoke.
     pub version: WriteVersion,
+    /// The request's first series, where it can be named: it tells which replica writes.
+    pub first: Option<SeriesName>,
 }
 
 impl Ingest {
@@ -151,10 +153,11 @@ impl Ingest {
         self.metrics.decoded_bytes.inc_by(bytes.len() as u64);
         let mut decoded = wire::decode(version, bytes, &self.settings)?;
 
-        let mut appended = Appended::default();
+        let (mut appended, mut first) = (Appended::default(), None);
         if !decoded.is_empty() {
             let (samples, exemplars) = (std::mem::take(&mut decoded.samples), std::mem::take(&mut decoded.exemplars));
             let series = decoded.batch_series();
+            first = series.first().and_then(|series| naming.name(series.key).ok());
             let received_at = request.received_at;
             appended = self.sink.append(&SeriesBatch { received_at, naming: &naming, series, samples, exemplars })?;
         }
@@ -169,7 +172,7 @@ impl Ingest {
         }
         self.metrics.exemplars_dropped.inc_by(decoded.exemplars_dropped);
         appended.refusals.merge(decoded.refusals);
-        Ok(Written { appended, version })
+        Ok(Written { appended, version, first })
     }
 
     /// What `rules` and the naming of series make of a sender's labels; nothing is stored.

@@ -131,6 +131,6 @@ fn count(samples: &[BatchSample], appended: &mut Appended) {
 fn name_of(batch: &SeriesBatch<'_>, key: &[u8]) -> String {
     match batch.naming.name(key) {
         Ok(name) => name.labels.to_string(),
-        Err(_) => String::from_utf8_lossy(&key[..key.len().min(200)]).into_owned(),
+        Err(_) => batch.naming.describe(key),
     }
 }

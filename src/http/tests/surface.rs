@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 
 use crate::http::status::OPENAPI;
 
-use super::world::{World, read};
+use super::world::{NOW, World, read};
 
 /// The paths of the route tables, as they are written there.
 fn routes() -> BTreeSet<String> {
@@ -92,6 +92,52 @@ async fn senders_stand_among_the_targets() {
     let (_, body) = world.get("/api/v1/targets?state=active").await;
     assert!(body.contains(r#""health":"down""#) && body.contains("3 samples refused"), "{body}");
     assert!(world.get("/api/v1/targets?state=dropped").await.1.contains(r#""activeTargets":[]"#));
+}
+
+#[tokio::test]
+async fn a_sender_is_told_with_its_protocol_and_what_was_refused() {
+    let world = World::new();
+    let write = |kind: &'static str, body: &'static str| {
+        let request = Request::post("/api/v1/write").header(header::USER_AGENT, "Prometheus/3.14.0");
+        request.header("x-weir-replica", "a").header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap()
+    };
+    let (v1, v2) = ("application/x-protobuf", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    for (kind, body) in [(v1, "fine"), (v2, "some old"), (v2, "relabeled"), (v2, "png"), (v2, "disk full")] {
+        world.send(write(kind, body)).await;
+    }
+    let request = Request::post("/api/v1/import").body(Body::from("fine")).unwrap();
+    world.send(request).await;
+    let (status, body) = world.get("/api/v1/status/senders").await;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    // Requests that name no series count for who wrote last from there: one sender, and the import beside it.
+    let (lines, pair) = (&body["data"]["senders"][0], &body["data"]["senders"][1]);
+    assert_eq!((status, body["data"]["senders"].as_array().unwrap().len()), (200, 2), "{body}");
+    assert_eq!((&lines["protocol"], &lines["path"]), (&"JSON lines".into(), &"/api/v1/import".into()));
+    let who = ["cluster", "replica", "protocol", "silent", "requests", "samples", "histograms", "lastError"];
+    let now = NOW / 1000;
+    assert_eq!(
+        who.map(|field| pair[field].clone()),
+        serde_json::json!(["eu1", "a", "remote write 2.0", false, 5, 15, 3, "store is read-only: no space left"])
+            .as_array()
+            .unwrap()[..]
+    );
+    let first =
+        |series: &str, at: Option<f64>, why: &str| serde_json::json!([{"series": series, "at": at, "why": why}]);
+    assert_eq!(
+        pair["refused"],
+        serde_json::json!([
+            {"reason": "no_metric_name", "samples": 1, "lastAt": now, "first": first("{}", None, "no metric name")},
+            {"reason": "relabeled", "samples": 7, "lastAt": now, "first": []},
+            {"reason": "too_old", "samples": 2, "lastAt": now, "first": first("up{job=\"a\"}", Some(1.5), "older than retention")},
+        ])
+    );
+    assert_eq!(
+        pair["failed"],
+        serde_json::json!([
+            {"reason": "unavailable", "requests": 1, "lastAt": now, "error": "store is read-only: no space left"},
+            {"reason": "unsupported", "requests": 1, "lastAt": now, "error": "content type image/png"},
+        ])
+    );
 }
 
 #[tokio::test]

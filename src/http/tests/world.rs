@@ -17,13 +17,13 @@ use crate::http::*;
 use crate::ingest::relabel::{RelabelConfig, Rewritten, steps};
 use crate::ingest::wire::WireError;
 use crate::ingest::{ImportFormat, ImportRequest, IngestError, WriteRequest, WriteVersion, Written};
-use crate::model::{Column, Labels, LabelsBuilder, Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
+use crate::model::{Column, Labels, LabelsBuilder, Matcher, Replica, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
 use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::{GroupStatus, RuleStatus};
 use crate::store::{
     Appended, Exemplar, ExemplarSeries, Journal, JournalChange, JournalEntry, MetricMetadata, ReadSamples, Refusals,
-    Refused, SampleSource, SelectedSeries, SeriesSet, StoreError,
+    Refused, SampleSource, SelectedSeries, SeriesName, SeriesSet, StoreError,
 };
 
 /// The time in this world, unless it is moved.
@@ -389,7 +389,9 @@ impl Writer for Scribe {
         });
         let refusals = Scribe::become_of(request.body)?;
         let appended = Appended { samples: 5, histograms: 1, exemplars: 2, refusals };
-        Ok(Written { appended, version: if two { WriteVersion::V2 } else { WriteVersion::V1 } })
+        let replica = request.replica.map(|name| Replica { cluster: "eu1".to_owned(), name: name.to_owned() });
+        let first = SeriesName { labels: Labels::from_pairs([("__name__", "up")]), replica };
+        Ok(Written { appended, version: if two { WriteVersion::V2 } else { WriteVersion::V1 }, first: Some(first) })
     }
 
     fn import(&self, request: &ImportRequest<'_>) -> Result<Appended, IngestError> {

@@ -44,6 +44,21 @@ pub enum ImportFormat {
     OtlpJson,
 }
 
+impl ImportFormat {
+    /// The format for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ImportFormat::Text { open_metrics: false } => "Prometheus text",
+            ImportFormat::Text { open_metrics: true } => "OpenMetrics text",
+            ImportFormat::JsonLines => "JSON lines",
+            ImportFormat::Csv(_) => "CSV",
+            ImportFormat::Influx(..) => "Influx lines",
+            ImportFormat::Otlp => "OTLP",
+            ImportFormat::OtlpJson => "OTLP in JSON",
+        }
+    }
+}
+
 /// A body in one of these forms, whatever carried it.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportRequest<'a> {

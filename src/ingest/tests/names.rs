@@ -13,9 +13,12 @@ fn name_under(settings: Settings, labels: &[(&str, &str)], forced: Option<&str>)
     let mut kept = door.kept().series;
     assert_eq!(kept.pop().unwrap().0.labels, named(&[("__name__", "neighbour")]).labels, "neighbours are kept");
     match kept.pop() {
-        Some((name, _)) => Ok(name),
+        Some((name, _)) => {
+            assert_eq!(written.first.as_ref(), Some(&name), "the first series tells who writes");
+            Ok(name)
+        }
         None => {
-            assert_eq!(written.appended.samples, 1);
+            assert_eq!((written.appended.samples, written.first), (1, None));
             assert_eq!(written.appended.refusals.total(), 2);
             Err(written.appended.refusals.counts[0].0.to_owned())
         }
