@@ -100,7 +100,8 @@ pub(super) async fn top(State(http): State<Arc<Http>>, params: Params) -> Result
             json.raw("{\"query\":").string(&entry.text);
             json.raw(",\"timeRangeSeconds\":").integer(entry.length.as_millis() / 1000);
             cost(json, entry);
-            json.raw(",\"count\":").integer(entry.count).raw("}");
+            json.raw(",\"count\":").integer(entry.count);
+            json.raw(",\"lastAsker\":").string(&entry.last_asker).raw("}");
         });
     };
     list("topByCount", &by_count, |_, _| {});

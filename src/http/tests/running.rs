@@ -92,7 +92,7 @@ async fn the_queries_that_cost_most_are_listed() {
     let body = parsed(&body);
     assert_eq!((status, &body["topN"], &body["maxLifetime"]), (200, &json!("1"), &json!("5m")));
     assert_eq!(body["search.queryStats.lastQueriesCount"], 3);
-    assert_eq!(body["topByCount"], json!([{"query": "up", "timeRangeSeconds": 0, "count": 2}]));
+    assert_eq!(body["topByCount"], json!([{"query": "up", "timeRangeSeconds": 0, "count": 2, "lastAsker": "unknown"}]));
     let memory = &body["topByAvgMemoryUsage"][0];
     assert_eq!((&memory["query"], &memory["timeRangeSeconds"]), (&json!("-up"), &json!(600)));
     assert!(memory["avgMemoryBytes"].as_u64().unwrap() > 0, "{memory}");

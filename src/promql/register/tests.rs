@@ -61,6 +61,11 @@ fn the_expensive_ones_come_first() {
     let often = &top.by_count[0];
     assert_eq!((often.count, often.took, often.length), (4, Span::from_millis(13), Span::HOUR));
     assert_eq!((often.average_seconds(), often.average_bytes()), (0.00325, 10));
+    assert_eq!(often.last_asker.as_ref(), "weir");
+    let rule = RuleAsker { rule: "Down".into(), group: "node".into(), ..RuleAsker::default() };
+    let asked = Question { asker: Asker::Rule(Box::new(rule)), ..question("often") };
+    register.enter(asked, &Interrupt::default(), at(8)).ended(at(9), &answer(0));
+    assert_eq!(register.top(1, Span::HOUR, at(20)).by_count[0].last_asker.as_ref(), "rule Down of group node");
     // What ended too long ago does not count.
     assert_eq!(texts(&register.top(9, Span::from_millis(5), at(20)).by_count), ["often"]);
 }

@@ -44,6 +44,8 @@ pub struct TopEntry {
     pub took: Span,
     /// The sum of the most bytes that each of them held.
     pub bytes: u64,
+    /// Who asked last.
+    pub last_asker: Arc<str>,
 }
 
 impl TopEntry {
@@ -60,6 +62,7 @@ impl TopEntry {
 
 struct Ended {
     text: Arc<str>,
+    asker: Arc<str>,
     length: Span,
     at: Timestamp,
     took: Span,
@@ -70,36 +73,46 @@ struct Ended {
 #[derive(Default)]
 pub(super) struct Recent {
     queries: VecDeque<Ended>,
-    /// Each text once; those that no query in the list has any more are gone.
+    /// Each text and each asker once; those that no query in the list has any more are gone.
     texts: HashSet<Arc<str>>,
     text_bytes: usize,
 }
 
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(ONE_TEXT_BYTES_MAX)]
+}
+
 impl Recent {
     pub(super) fn add(&mut self, question: &Question, now: Timestamp, took: Span, bytes: u64) {
-        let text = &question.text[..question.text.floor_char_boundary(ONE_TEXT_BYTES_MAX)];
-        while self.queries.len() >= QUERIES_MAX || self.text_bytes + text.len() > TEXT_BYTES_MAX {
+        let text = cut(&question.text);
+        let asker = question.asker.to_string();
+        let asker = cut(&asker);
+        while self.queries.len() >= QUERIES_MAX || self.text_bytes + text.len() + asker.len() > TEXT_BYTES_MAX {
             self.forget_oldest();
         }
-        let text = match self.texts.get(text) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let new: Arc<str> = text.into();
-                self.text_bytes += new.len();
-                self.texts.insert(Arc::clone(&new));
-                new
-            }
-        };
         let length = question.grid.end() - question.grid.start();
-        self.queries.push_back(Ended { text, length, at: now, took, bytes });
+        let (text, asker) = (self.once(text), self.once(asker));
+        self.queries.push_back(Ended { text, asker, length, at: now, took, bytes });
+    }
+
+    fn once(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        self.text_bytes += new.len();
+        self.texts.insert(Arc::clone(&new));
+        new
     }
 
     fn forget_oldest(&mut self) {
-        let Some(Ended { text, .. }) = self.queries.pop_front() else { return };
-        // One of the set, one here: nobody else has it.
-        if Arc::strong_count(&text) == 2 {
-            self.texts.remove(&text);
-            self.text_bytes -= text.len();
+        let Some(Ended { text, asker, .. }) = self.queries.pop_front() else { return };
+        for text in [text, asker] {
+            // One of the set, one here: nobody else has it.
+            if Arc::strong_count(&text) == 2 {
+                self.texts.remove(&text);
+                self.text_bytes -= text.len();
+            }
         }
     }
 
@@ -115,7 +128,10 @@ impl Recent {
                 count: 0,
                 took: Span::ZERO,
                 bytes: 0,
+                last_asker: Arc::clone(&ended.asker),
             });
+            // The list rises in time: the last one stays.
+            sum.last_asker = Arc::clone(&ended.asker);
             sum.count += 1;
             sum.took = sum.took + ended.took;
             sum.bytes += ended.bytes;
