@@ -60,6 +60,7 @@ pub(super) fn run(test: Test) -> ExitCode {
         alertgroup: !asked.disable_alertgroup_label,
         features: Features::all(),
         environment: environment(),
+        bounds: unit::Bounds::NONE,
     };
     let reports: Vec<_> = asked
         .files

@@ -43,6 +43,7 @@ mod series;
 mod rules;
 mod rule_json;
 mod backtest;
+mod test_rules;
 mod ruler;
 mod status;
 pub mod storage;
@@ -187,6 +188,7 @@ fn reading() -> Router<Arc<Http>> {
         .route("/api/v1/search/label_values", ask(search::label_values))
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/rules/backtest", ask(backtest::run))
+        .route("/api/v1/test_rules", ask(test_rules::run))
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/group", get(rules::group))
         .route("/api/v1/rule", get(rules::rule))

@@ -141,6 +141,36 @@ async fn a_sender_is_told_with_its_protocol_and_what_was_refused() {
 }
 
 #[tokio::test]
+async fn unit_tests_of_rules_are_run() {
+    let world = World::new();
+    let ask = async |test: &str, rules: &str| {
+        let body = format!("test={}&rules={}", escaped(test), escaped(rules));
+        let request =
+            Request::post("/api/v1/test_rules").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let (status, body) = read(world.send(request.body(Body::from(body)).unwrap()).await).await;
+        (status, serde_json::from_str::<serde_json::Value>(&body).unwrap())
+    };
+    let rules = "groups: [{name: g, rules: [{record: 'job:up', expr: sum by (job) (up)}]}]";
+    let test = "tests:\n- input_series: [{series: 'up{job=\"a\"}', values: '1x9'}]\n  promql_expr_test:\n  \
+                - {expr: 'job:up', eval_time: 1m, exp_samples: [{labels: 'job:up{job=\"a\"}', value: 2}]}\n";
+    let (status, answer) = ask(test, rules).await;
+    let failure = serde_json::json!({"what": "expr job:up at 1m", "line": 4, "diff": [
+        {"kind": "missing", "text": "job:up{job=\"a\"} 2"}, {"kind": "extra", "text": "job:up{job=\"a\"} 1"},
+    ]});
+    let tests = serde_json::json!([{"name": "test 1", "line": 2, "passed": false, "failures": [failure]}]);
+    assert_eq!((status, &answer["data"]["passed"], &answer["data"]["tests"]), (200, &false.into(), &tests), "{answer}");
+    let (_, answer) = ask(&test.replace("value: 2", "value: 1"), rules).await;
+    assert_eq!(answer["data"]["passed"], true, "{answer}");
+    let (_, answer) = ask(test, "groups: 7").await;
+    assert_eq!((&answer["data"]["problems"][0]["in"], &answer["data"]["passed"]), (&"rules".into(), &false.into()));
+    assert_eq!(ask("", rules).await.0, 400);
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+#[tokio::test]
 async fn notices_come_as_a_list_and_as_events() {
     let world = World::new();
     let (status, body) = world.get("/api/v1/notifications").await;

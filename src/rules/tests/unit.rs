@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::model::Labels;
-use crate::promql::Features;
+use crate::promql::{Features, Interrupt};
 use crate::rules::file::Environment;
-use crate::rules::unit::{FileReport, Settings, junit, run};
+use crate::rules::unit::{Bounds, FileReport, Named, Settings, junit, run, run_texts};
 
 use super::files::real_rules;
 
@@ -17,6 +17,7 @@ fn settings() -> Settings {
         alertgroup: true,
         features: Features::all(),
         environment: Environment::default(),
+        bounds: Bounds::SERVED,
     }
 }
 
@@ -92,6 +93,43 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     check("", "- {alert_rule_test: [{eval_time: 1m}]}\n", "3:22: an alert test needs `alertname`");
     check("", "- {promql_expr_tests: []}\n", "3:4: unknown key \"promql_expr_tests\" in a test");
     check("evaluation_interval: soon\n", "", "2:22: evaluation_interval: \"soon\" is no duration");
+}
+
+#[test]
+fn texts_are_run_without_a_file_and_within_bounds() {
+    let settings = Settings { bounds: Bounds { samples_max: 100, evaluations_max: 50 }, ..settings() };
+    let run = |test: &str, interrupt: &Interrupt| {
+        let rules = Named { name: "rules", text: RULES };
+        run_texts(Named { name: "tests", text: test }, rules, &settings, interrupt)
+    };
+    // `rule_files` names a file that is there, and is not opened: its words would be refused.
+    let cargo = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let test = |series: &str, at: &str| {
+        format!(
+            "rule_files: ['{cargo}']\ntests:\n- input_series: [{series}]\n  promql_expr_test:\n  \
+             - {{expr: 'count(job:up)', eval_time: {at}, exp_samples: [{{labels: '{{}}', value: 1}}]}}\n"
+        )
+    };
+    let up = "{series: 'up{job=\"a\"}', values: '1x9'}";
+    let report = run(&test(up, "2m"), &Interrupt::default());
+    assert!(report.passed() && report.tests.len() == 1, "{report}");
+
+    #[track_caller]
+    fn refused(report: &FileReport, wanted: &str) {
+        assert!(!report.passed() && report.to_string().contains(wanted), "{wanted:?} stands in {report}");
+    }
+    let too_long = test("{series: 'up{job=\"a\"}', values: '1x100'}", "2m");
+    refused(&run(&too_long, &Interrupt::default()), "tests:3:18: the series of a file may have 100 values in all");
+    refused(&run(&test(up, "1h"), &Interrupt::default()), "tests: that would be 122 evaluations of rules");
+    // 60 samples of 60 series fit, with what is recorded they do not.
+    let many: Vec<_> = (0..60).map(|job| format!("{{series: 'up{{job=\"{job}\"}}', values: '1'}}")).collect();
+    refused(&run(&test(&many.join(", "), "2m"), &Interrupt::default()), "a test may keep 100 samples");
+    let left = Interrupt::default();
+    left.cancel();
+    refused(&run(&test(up, "2m"), &left), "query was canceled");
+    let rules = Named { name: "rules", text: "groups: [{name: g, rules: [{record: a, expr: up +}]}]" };
+    let report = run_texts(Named { name: "tests", text: &test(up, "2m") }, rules, &settings, &Interrupt::default());
+    refused(&report, "rules:1:");
 }
 
 /// What the promtool of Prometheus 3.14 says of its own files. (Debian's is older and cannot read all of them.)

@@ -60,9 +60,17 @@ pub(super) struct ExprCase {
     pub(super) expected: Vec<(Labels, Point)>,
 }
 
-/// Reads a file.
-pub(super) fn read(path: &str, text: &str) -> Result<UnitFile, Vec<Problem>> {
-    let mut reader = Reader { walk: Walk::new(path) };
+impl UnitTest {
+    /// The last time that something is looked at, after the start.
+    pub(super) fn last(&self) -> Span {
+        let (alerts, exprs) = (self.alerts.iter().map(|case| case.at), self.exprs.iter().map(|case| case.at));
+        alerts.chain(exprs).max().unwrap_or(Span::ZERO)
+    }
+}
+
+/// Reads a file whose series have at most `values_max` values in all.
+pub(super) fn read(path: &str, text: &str, values_max: usize) -> Result<UnitFile, Vec<Problem>> {
+    let mut reader = Reader { walk: Walk::new(path), values_max, values_left: values_max };
     let mut file = UnitFile {
         rule_files: Vec::new(),
         evaluation_interval: Span::MINUTE,
@@ -93,6 +101,8 @@ pub(super) fn read(path: &str, text: &str) -> Result<UnitFile, Vec<Problem>> {
 
 struct Reader<'a> {
     walk: Walk<'a>,
+    values_max: usize,
+    values_left: usize,
 }
 
 impl Reader<'_> {
@@ -166,8 +176,21 @@ impl Reader<'_> {
             }
         }
         let line = format!("{} {}", series.trim(), values.split_whitespace().collect::<Vec<_>>().join(" "));
+        if self.values_left == 0 {
+            return None;
+        }
         match parse_series(&line) {
-            Ok(read) => Some(read),
+            Ok((_, values)) if values.len() > self.values_left => {
+                self.values_left = 0;
+                let message =
+                    format!("the series of a file may have {} values in all, and these are more", self.values_max);
+                self.walk.problem(node.place, message);
+                None
+            }
+            Ok(read) => {
+                self.values_left -= read.1.len();
+                Some(read)
+            }
             Err(refusal) => {
                 self.walk.problem(node.place, refusal.to_string());
                 None

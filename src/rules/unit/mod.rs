@@ -15,6 +15,6 @@ mod report;
 mod run;
 mod store;
 
-pub use report::{FileReport, Line, TestReport, junit};
-pub use run::{Settings, run};
+pub use report::{Failure, FileReport, Line, TestReport, junit};
+pub use run::{Bounds, Named, Settings, run, run_texts};
 pub(in crate::rules) use store::NoJournal;

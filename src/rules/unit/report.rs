@@ -29,15 +29,19 @@ pub struct TestReport {
     pub name: String,
     /// Where it stands.
     pub place: Place,
-    pub(super) failures: Vec<Failure>,
+    /// What came out otherwise.
+    pub failures: Vec<Failure>,
 }
 
 /// One thing that came out otherwise.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub(super) place: Place,
-    pub(super) what: String,
-    pub(super) lines: Vec<Line>,
+pub struct Failure {
+    /// Where it is expected.
+    pub place: Place,
+    /// What was looked at, and when.
+    pub what: String,
+    /// What was expected beside what was found.
+    pub lines: Vec<Line>,
 }
 
 /// A line of a failure.

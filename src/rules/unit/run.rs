@@ -9,7 +9,7 @@ use regex::Regex;
 use crate::model::{Labels, STALE_NAN_BITS, Span, Timestamp};
 use crate::promql::histogram::{compact, notation};
 use crate::promql::series_text::SeriesValue;
-use crate::promql::{self, Answer, Engine, Features, Point, QueryError, QueryOptions};
+use crate::promql::{self, Answer, Engine, Features, Interrupt, Point, QueryError, QueryOptions};
 use crate::rules::evaluation::{Clock, World};
 use crate::rules::file::{self as rule_file, Defaults, Place, Problem, RuleFile};
 use crate::rules::group::{Group, Inheritance};
@@ -18,6 +18,7 @@ use crate::rules::metrics::Metrics;
 use crate::rules::notify::Receipts;
 use crate::rules::rule;
 use crate::rules::status::{AlertPhase, Health};
+use crate::store::StoreError;
 
 use super::file::{self, AlertCase, ExprCase, UnitFile, UnitTest};
 use super::report::{Failure, FileReport, Line, TestReport, alert_line, diff, sample_line};
@@ -38,30 +39,38 @@ pub struct Settings {
     pub features: Features,
     /// What rule files may lean on.
     pub environment: rule_file::Environment,
+    /// How much a test may cost.
+    pub bounds: Bounds,
 }
 
-/// Runs one file.
+/// How much a test may cost: on the terminal that is up to whoever writes it, at a server it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Values of all series in a file, and samples that a test keeps, what its rules record included.
+    pub samples_max: usize,
+    /// Evaluations of rules in all tests of a file.
+    pub evaluations_max: u64,
+}
+
+impl Bounds {
+    /// None at all.
+    pub const NONE: Bounds = Bounds { samples_max: usize::MAX, evaluations_max: u64::MAX };
+    /// For texts that strangers send.
+    pub const SERVED: Bounds = Bounds { samples_max: 2_000_000, evaluations_max: 200_000 };
+}
+
+/// Runs one file of the disk, with the rule files that it names.
 pub fn run(path: &str, settings: &Settings) -> FileReport {
-    let mut report = FileReport::new(path);
     let read = std::fs::read_to_string(path).map_err(|refused| {
         let message = format!("read: {refused}");
         vec![Problem { file: path.to_owned(), place: Place::default(), message }]
     });
-    let file = match read.and_then(|text| file::read(path, &text)) {
+    let mut report = FileReport::new(path);
+    let file = match read.and_then(|text| file::read(path, &text, settings.bounds.samples_max)) {
         Ok(file) => file,
-        Err(problems) => {
-            report.problems = problems;
-            return report;
-        }
+        Err(problems) => return FileReport { problems, ..report },
     };
-    let defaults = Defaults {
-        interval: file.evaluation_interval,
-        features: settings.features,
-        environment: settings.environment.clone(),
-        alertgroup: file.for_vmalert && settings.alertgroup,
-        templates: Vec::new(),
-    };
-    let mut rules = Vec::new();
+    let (defaults, mut rules) = (defaults(&file, settings), Vec::new());
     for pattern in &file.rule_files {
         match rule_file::load(std::slice::from_ref(pattern), &defaults) {
             Ok(found) if found.is_empty() => report.warnings.push(format!("no file matches {pattern}")),
@@ -69,16 +78,64 @@ pub fn run(path: &str, settings: &Settings) -> FileReport {
             Err(problems) => report.problems.extend(problems),
         }
     }
-    if !report.problems.is_empty() {
-        return report;
+    if report.problems.is_empty() {
+        run_tests(&file, &rules, settings, &Interrupt::default(), &mut report);
     }
+    report
+}
+
+/// A text with the name that its problems carry.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// What to call it.
+    pub name: &'a str,
+    /// What it says.
+    pub text: &'a str,
+}
+
+/// Runs a unit-test file whose rules are handed in: nothing is read from the disk, whatever `rule_files` names. Once
+/// `interrupt` says so, the tests end as failed.
+pub fn run_texts(test: Named<'_>, rules: Named<'_>, settings: &Settings, interrupt: &Interrupt) -> FileReport {
+    let mut report = FileReport::new(test.name);
+    let file = match file::read(test.name, test.text, settings.bounds.samples_max) {
+        Ok(file) => file,
+        Err(problems) => return FileReport { problems, ..report },
+    };
+    match rule_file::parse(rules.name, rules.text, &defaults(&file, settings)) {
+        Ok(rules) => run_tests(&file, &[rules], settings, interrupt, &mut report),
+        Err(problems) => report.problems = problems,
+    }
+    report
+}
+
+fn defaults(file: &UnitFile, settings: &Settings) -> Defaults {
+    Defaults {
+        interval: file.evaluation_interval,
+        features: settings.features,
+        environment: settings.environment.clone(),
+        alertgroup: file.for_vmalert && settings.alertgroup,
+        templates: Vec::new(),
+    }
+}
+
+fn run_tests(file: &UnitFile, rules: &[RuleFile], settings: &Settings, interrupt: &Interrupt, report: &mut FileReport) {
     let wanted = |test: &&UnitTest| settings.only.as_ref().is_none_or(|only| only.is_match(&test.name));
-    for (index, test) in file.tests.iter().enumerate().filter(|(_, test)| wanted(test)) {
-        let failures = Bench::new(&file, test, &rules, settings).run();
+    let tests: Vec<_> = file.tests.iter().enumerate().filter(|(_, test)| wanted(test)).collect();
+    let rule_count: usize = rules.iter().flat_map(|file| &file.groups).map(|group| group.rules.len()).sum();
+    let ticks = |test: &UnitTest| test.last().as_millis() / file.evaluation_interval.as_millis() + 1;
+    let ticks: u64 = tests.iter().map(|(_, test)| ticks(test).unsigned_abs()).fold(0, u64::saturating_add);
+    let evaluations = ticks.saturating_mul(rule_count.max(1) as u64);
+    if evaluations > settings.bounds.evaluations_max {
+        let most = settings.bounds.evaluations_max;
+        let message = format!("that would be {evaluations} evaluations of rules, and the limit is {most}");
+        report.problems.push(Problem { file: report.path.clone(), place: Place::default(), message });
+        return;
+    }
+    for (index, test) in tests {
+        let failures = Bench::new(file, test, rules, settings, interrupt).run();
         let name = if test.name.is_empty() { format!("test {}", index + 1) } else { test.name.clone() };
         report.tests.push(TestReport { name, place: test.place, failures });
     }
-    report
 }
 
 /// One test at work.
@@ -93,11 +150,19 @@ struct Bench<'a> {
     /// How many values of each series were fed.
     fed: Vec<usize>,
     alertgroup: bool,
+    options: QueryOptions,
 }
 
 impl<'a> Bench<'a> {
-    fn new(file: &'a UnitFile, test: &'a UnitTest, rules: &[RuleFile], settings: &Settings) -> Self {
-        let store = Arc::new(MemoryStore::default());
+    fn new(
+        file: &'a UnitFile,
+        test: &'a UnitTest,
+        rules: &[RuleFile],
+        settings: &Settings,
+        interrupt: &Interrupt,
+    ) -> Self {
+        let store = Arc::new(MemoryStore::new(settings.bounds.samples_max));
+        let options = QueryOptions { interrupt: interrupt.clone(), ..QueryOptions::default() };
         let engine = Arc::new(Engine::new(promql::Settings {
             subquery_step: file.evaluation_interval,
             features: settings.features,
@@ -108,11 +173,11 @@ impl<'a> Bench<'a> {
             let now = now.clone();
             Arc::new(move || *now.lock())
         };
-        let (asked, source) = (engine.clone(), store.clone());
+        let (asked, source, asking) = (engine.clone(), store.clone(), options.clone());
         let external_labels =
             if test.external_labels.is_empty() { &settings.external_labels } else { &test.external_labels };
         let world = World {
-            query: Arc::new(move |expr, at, _| asked.instant(source.as_ref(), expr, at, &QueryOptions::default())),
+            query: Arc::new(move |expr, at, _| asked.instant(source.as_ref(), expr, at, &asking)),
             sink: store.clone(),
             journal: AlertJournal::new(Arc::new(NoJournal)),
             send: Arc::new(|_| {}),
@@ -138,19 +203,25 @@ impl<'a> Bench<'a> {
             world,
             fed,
             alertgroup: file.for_vmalert && settings.alertgroup,
+            options,
         }
     }
 
     fn run(mut self) -> Vec<Failure> {
         let (start, every) = (self.test.start, self.file.evaluation_interval);
         let alert_times: BTreeSet<Span> = self.test.alerts.iter().map(|case| case.at).collect();
-        let expr_times = self.test.exprs.iter().map(|case| case.at);
-        let last = alert_times.iter().copied().chain(expr_times).max().unwrap_or(Span::ZERO);
+        let last = self.test.last();
         let mut failures = Vec::new();
         let mut waiting = alert_times.into_iter().peekable();
         let mut at = start;
         while at <= start + last {
-            self.feed(at);
+            let stopped = self.options.interrupt.check().map_err(|why| why.to_string());
+            let fed = stopped.and_then(|()| self.feed(at).map_err(|full| full.to_string()));
+            if let Err(why) = fed {
+                let what = format!("stopped at {}", at - start);
+                failures.push(Failure { place: self.test.place, what, lines: vec![Line::Said(why)] });
+                return failures;
+            }
             *self.now.lock() = at;
             let broken = self.tick(at);
             if !broken.is_empty() {
@@ -169,7 +240,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Feeds the samples up to `until`.
-    fn feed(&mut self, until: Timestamp) {
+    fn feed(&mut self, until: Timestamp) -> Result<(), StoreError> {
         for ((labels, values), fed) in self.test.series.iter().zip(&mut self.fed) {
             while let Some(value) = values.get(*fed) {
                 let at = self.test.start + self.test.interval.times(*fed as i64);
@@ -183,9 +254,10 @@ impl<'a> Bench<'a> {
                     SeriesValue::Float(value) => Point::Float(*value),
                     SeriesValue::Histogram(histogram, _) => Point::Histogram(Arc::clone(histogram)),
                 };
-                self.store.push(labels, at, &point);
+                self.store.push(labels, at, &point)?;
             }
         }
+        Ok(())
     }
 
     /// Evaluates all groups; what fails ends the test.
@@ -243,8 +315,7 @@ impl<'a> Bench<'a> {
     }
 
     fn ask(&self, expr: &str, at: Timestamp) -> Result<Vec<(Labels, Point)>, String> {
-        let answer: Result<Answer, QueryError> =
-            self.engine.instant(self.store.as_ref(), expr, at, &QueryOptions::default());
+        let answer: Result<Answer, QueryError> = self.engine.instant(self.store.as_ref(), expr, at, &self.options);
         let vector =
             rule::vector(answer.map_err(|failure| failure.to_string())?).map_err(|failure| failure.to_string())?;
         Ok(vector.into_iter().map(|sample| (sample.labels, sample.point)).collect())

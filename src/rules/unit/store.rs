@@ -14,26 +14,49 @@ use crate::store::{
 };
 
 /// Series with their samples, rising in time.
+pub(super) struct MemoryStore {
+    samples_max: usize,
+    kept: RwLock<Kept>,
+}
+
 #[derive(Default)]
-pub(super) struct MemoryStore(RwLock<BTreeMap<Labels, Arc<Column>>>);
+struct Kept {
+    series: BTreeMap<Labels, Arc<Column>>,
+    samples: usize,
+}
 
 impl MemoryStore {
+    /// An empty store that takes at most so many samples.
+    pub(super) fn new(samples_max: usize) -> Self {
+        MemoryStore { samples_max, kept: RwLock::default() }
+    }
+
     /// Adds a sample. Of two at one time the first stays, as in Prometheus; older ones than the newest are left out.
-    pub(super) fn push(&self, labels: &Labels, at: Timestamp, point: &Point) {
-        let mut series = self.0.write();
-        let column = Arc::make_mut(series.entry(labels.clone()).or_default());
+    ///
+    /// # Errors
+    /// Where the store is full.
+    pub(super) fn push(&self, labels: &Labels, at: Timestamp, point: &Point) -> Result<(), StoreError> {
+        let mut kept = self.kept.write();
+        if kept.samples >= self.samples_max {
+            let most = self.samples_max;
+            return Err(StoreError::TooLarge(format!("a test may keep {most} samples, its rules' results included")));
+        }
+        kept.samples += 1;
+        let column = Arc::make_mut(kept.series.entry(labels.clone()).or_default());
         if column.at.last().is_some_and(|last| *last >= at) {
-            return;
+            return Ok(());
         }
         match point {
             Point::Float(value) => column.push(Sample { at, value: *value }),
             Point::Histogram(histogram) => column.push_histogram(at, Arc::clone(histogram)),
         }
+        Ok(())
     }
 
     fn matching<T>(&self, matchers: &[Matcher], range: TimeRange, of: impl Fn(&Labels, &Arc<Column>) -> T) -> Vec<T> {
-        let series = self.0.read();
-        let found = series
+        let kept = self.kept.read();
+        let found = kept
+            .series
             .iter()
             .filter(|(labels, column)| Matcher::all_match(matchers, labels) && !rows(column, range).is_empty());
         found.map(|(labels, column)| of(labels, column)).collect()
@@ -123,7 +146,7 @@ impl SampleSink for MemoryStore {
                             Some(histogram) => Point::Histogram(Arc::clone(histogram)),
                             None => Point::Float(sample.value),
                         };
-                        self.push(&name.labels, sample.at, &point);
+                        self.push(&name.labels, sample.at, &point)?;
                         appended.samples += 1;
                     }
                 }
