@@ -13,5 +13,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { "/api": process.env["WEIR"] ?? "http://127.0.0.1:8488", "/metrics": process.env["WEIR"] ?? "http://127.0.0.1:8488" } },
+  server: { proxy: Object.fromEntries(["/api", "/metrics", "/graph.svg", "/-/"].map((path) => [path, process.env["WEIR"] ?? "http://127.0.0.1:8488"])) },
 });

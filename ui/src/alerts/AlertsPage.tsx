@@ -1,26 +1,22 @@
 // What fires, what is about to, and who is told.
 import "./alerts.css";
-import "../ha/ha.css";
 import { IconBellOff, IconChevronRight } from "@tabler/icons-react";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
-import { type RulesAnswer, useNotifiers, useRules, type WeirGroup, type WeirRule } from "../api/rules";
+import { type RulesAnswer, useNotifiers, useRules, type WeirRule } from "../api/rules";
+import { Ago } from "../parts/ago";
 import { Segments } from "../parts/figures";
 import { LabelSet } from "../parts/labels";
 import { whole } from "../parts/number";
 import { matches, useParams } from "../parts/search";
 import { SearchField } from "../parts/SearchField";
+import { NOTIFIER, reload, RULE_FILES } from "../parts/setup";
 import { Empty, Note, Problem, Snippet, Wait } from "../parts/state";
 import { RuleDetail } from "./RuleDetail";
-import { markOf, StateMark } from "./state";
+import { markOf, type Placed, placed, StateMark } from "./state";
 
 type Filter = "" | "firing" | "pending" | "inactive" | "failing" | "notifiers";
-interface Item {
-  rule: WeirRule;
-  group: WeirGroup;
-  key: string;
-}
 const URGENCY = { firing: 0, err: 1, pending: 2, nomatch: 3, unknown: 4, inactive: 5, ok: 6, unhealthy: 1 } as const;
 
 export function ReloadProblems({ answer }: { answer: RulesAnswer }) {
@@ -37,7 +33,7 @@ export function ReloadProblems({ answer }: { answer: RulesAnswer }) {
 export default function AlertsPage() {
   const rules = useRules();
   const [{ search, state }, set] = useParams("search", "state");
-  const all = useMemo(() => (rules.data?.groups ?? []).flatMap((group) => group.rules.filter((rule) => rule.type === "alerting").map((rule, index): Item => ({ rule, group, key: `${group.file} ${group.name} ${index} ${rule.name}` }))), [rules.data]);
+  const all = useMemo(() => placed(rules.data?.groups ?? []).filter(({ rule }) => rule.type === "alerting"), [rules.data]);
   const counts = useMemo(() => {
     const by: Record<string, number> = { firing: 0, pending: 0, inactive: 0, failing: 0 };
     for (const { rule } of all) {
@@ -87,7 +83,7 @@ export default function AlertsPage() {
         <div className="card">
           <Empty title="No alerting rule is loaded" icon={<IconBellOff size={36} stroke={1.4} />}>
             <p>Rules of Prometheus and vmalert are read as they are. Name their files in the configuration, then reload.</p>
-            <Snippet text={'rules:\n  - rules/*.yml          # in config/weir.yml; or: weir serve --rules "rules/*.yml"\n\ncurl -X POST ' + location.origin + "/-/reload"} />
+            <Snippet text={`${RULE_FILES}\n\n${reload()}`} />
           </Empty>
         </div>
       ) : shown.length === 0 ? (
@@ -101,7 +97,7 @@ export default function AlertsPage() {
   );
 }
 
-function RuleList({ items, open: openFirst }: { items: Item[]; open: boolean }) {
+function RuleList({ items, open: openFirst }: { items: Placed[]; open: boolean }) {
   const list = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(() => new Set(openFirst && items[0] ? [items[0].key] : []));
   const [top, setTop] = useState(0);
@@ -110,7 +106,7 @@ function RuleList({ items, open: openFirst }: { items: Item[]; open: boolean }) 
   return (
     <div className="rule-list" ref={list} style={{ height: virtual.getTotalSize() }}>
       {virtual.getVirtualItems().map((item) => {
-        const { rule, group, key } = items[item.index] as Item;
+        const { rule, group, key } = items[item.index] as Placed;
         const mark = markOf(rule);
         const isOpen = open.has(key);
         const firing = rule.alerts?.filter((alert) => alert.state === "firing").length ?? 0;
@@ -133,6 +129,7 @@ function RuleList({ items, open: openFirst }: { items: Item[]; open: boolean }) 
                 {rule.stale && <span className="state warn">input stale</span>}
                 <span className="title clip">{rule.name}</span>
                 <span className="grow clip wide-only"><LabelSet labels={rule.labels ?? {}} /></span>
+                {(firing > 0 || pending > 0) && <span className="since"><Ago at={oldest(rule)} /></span>}
                 <span className="about clip">{group.name}</span>
               </button>
               {isOpen && <RuleDetail rule={rule} group={group} />}
@@ -144,6 +141,9 @@ function RuleList({ items, open: openFirst }: { items: Item[]; open: boolean }) 
   );
 }
 
+/** When the first of a rule's alerts began. */
+const oldest = (rule: WeirRule) => rule.alerts?.map((alert) => alert.activeAt).sort()[0];
+
 function Notifiers() {
   const found = useNotifiers();
   if (found.error) return <Problem error={found.error} what="The Alertmanagers could not be listed." retry={() => void found.refetch()} />;
@@ -154,7 +154,7 @@ function Notifiers() {
       <div className="card">
         <Empty title="No Alertmanager is told" icon={<IconBellOff size={36} stroke={1.4} />}>
           <p>Alerts are evaluated and shown here, but nobody hears of them. Name one:</p>
-          <Snippet text={"weir serve --notifier http://alertmanager:9093"} />
+          <Snippet text={NOTIFIER} />
           <p className="small">Then <Link href="/status">the status page</Link> checks that it answers.</p>
         </Empty>
       </div>

@@ -1,15 +1,16 @@
 // Everything known of one rule: what it asks, how its last evaluations went, why each alert is where it is.
 import { IconChartLine, IconExternalLink, IconVolumeOff } from "@tabler/icons-react";
 import { Link } from "wouter";
-import { useEvaluations, type WeirAlert, type WeirGroup, type WeirRule } from "../api/rules";
+import { type Evaluation, useEvaluations, type WeirAlert, type WeirGroup, type WeirRule } from "../api/rules";
 import { Ago, useNow } from "../parts/ago";
 import { LabelSet } from "../parts/labels";
-import { count, sample, seconds } from "../parts/number";
+import { count, sample, seconds, took } from "../parts/number";
 import { queryLink } from "../parts/search";
 import { CopyButton, Note } from "../parts/state";
 import { showSpan } from "../time/range";
 import { instant } from "../time/zone";
 import { StateMark } from "./state";
+import { Timeline } from "./Timeline";
 
 const ALERTS_SHOWN = 100;
 
@@ -50,7 +51,7 @@ export function RuleDetail({ rule, group }: { rule: WeirRule; group: WeirGroup }
       <div className="two">
         <dl className="facts-list">
           <dt>Group</dt><dd className="wrapped">{group.name} <span className="dim">in {group.file}</span></dd>
-          <dt>Evaluated</dt><dd><Ago at={rule.lastEvaluation} />, every {showSpan(group.interval)}, took {seconds(rule.evaluationTime)}</dd>
+          <dt>Evaluated</dt><dd><Ago at={rule.lastEvaluation} />, every {showSpan(group.interval)}, took {took(rule.evaluationTime)}</dd>
           {rule.lastSamples !== undefined && <><dt>Results</dt><dd>{count(rule.lastSamples, "sample")} from {count(rule.lastSeriesFetched ?? 0, "series", "series")}</dd></>}
           {rule.duration !== undefined && <><dt>Fires after</dt><dd>{rule.duration > 0 ? showSpan(rule.duration) : "the first evaluation that finds something"}</dd></>}
           {!!rule.keepFiringFor && <><dt>Keeps firing for</dt><dd>{showSpan(rule.keepFiringFor)}</dd></>}
@@ -62,7 +63,8 @@ export function RuleDetail({ rule, group }: { rule: WeirRule; group: WeirGroup }
           ))}
         </dl>
       </div>
-      <Evaluations rule={rule} />
+      <Evaluations rule={rule} interval={group.interval} />
+      {rule.type === "alerting" && <Timeline rule={rule} />}
       {rule.type === "alerting" && (
         <div>
           <h3>{alerts.length === 0 ? "No alert is active" : count(alerts.length, "active alert")}</h3>
@@ -75,7 +77,7 @@ export function RuleDetail({ rule, group }: { rule: WeirRule; group: WeirGroup }
 }
 
 /** Only http and https become links: anything else of an annotation is text. */
-export function Annotation({ name, text }: { name: string; text: string }) {
+function Annotation({ name, text }: { name: string; text: string }) {
   return (
     <>
       <dt>{name}</dt>
@@ -98,7 +100,7 @@ function AlertLine({ alert, rule }: { alert: WeirAlert; rule: WeirRule }) {
         {alert.inputStale && <span className="state warn">input stale</span>}
         <span className="num small soft">since <Ago at={alert.activeAt} /></span>
         <span className="grow" />
-        <span className="mono num" title={alert.value}>{sample(String(Number(alert.value)))}</span>
+        <span className="num" title={alert.value}><span className="small soft">value</span> <span className="mono">{sample(String(Number(alert.value)))}</span></span>
         {alert.silence && /^https?:/.test(alert.silence) && (
           <a className="btn sm quiet" href={alert.silence} target="_blank" rel="noreferrer noopener"><IconVolumeOff size={15} aria-hidden />Silence</a>
         )}
@@ -117,14 +119,23 @@ function AlertLine({ alert, rule }: { alert: WeirAlert; rule: WeirRule }) {
   );
 }
 
-function Evaluations({ rule }: { rule: WeirRule }) {
+/** A graph whose points are those evaluations. */
+function evaluationsLink(query: string, updates: Evaluation[], interval: number): string {
+  const last = instant(updates[0]?.at) ?? Date.now() / 1000;
+  return `${queryLink(query)}&range=${showSpan(Math.max(interval, (updates.length - 1) * interval))}&end=${last}&step=${showSpan(interval)}`;
+}
+
+function Evaluations({ rule, interval }: { rule: WeirRule; interval: number }) {
   const found = useEvaluations(rule);
   const updates = found.data?.updates;
   if (!updates || updates.length === 0) return null;
   const longest = Math.max(...updates.map((one) => one.duration), 1e-6);
   return (
     <div>
-      <h3>Last {updates.length} evaluations</h3>
+      <div className="row">
+        <h3 className="grow">Last {updates.length} evaluations</h3>
+        <Link className="small" href={evaluationsLink(rule.query, updates, interval)}>their values</Link>
+      </div>
       <div className="evals" role="img" aria-label="Time of each evaluation, oldest first">
         {[...updates].reverse().map((one) => (
           <i key={one.at} className={one.error ? "failed" : ""} style={{ height: `${Math.max(8, (100 * one.duration) / longest)}%` }} title={`${one.at}: ${seconds(one.duration)}, ${count(one.samples, "sample")}${one.error ? `, ${one.error}` : ""}`} />

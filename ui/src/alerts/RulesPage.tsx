@@ -1,33 +1,27 @@
 // All rules and their groups: how they do, and what each saw.
 import "./alerts.css";
-import "../ha/ha.css";
 import { IconX } from "@tabler/icons-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
-import { useRules, type WeirGroup, type WeirRule } from "../api/rules";
+import { useRules, type WeirGroup } from "../api/rules";
 import { Ago } from "../parts/ago";
 import { Segments, Share, Stat, Stats } from "../parts/figures";
-import { seconds, whole } from "../parts/number";
+import { took, whole } from "../parts/number";
 import { matches, useParams } from "../parts/search";
 import { SearchField } from "../parts/SearchField";
+import { reload, RULE_FILES } from "../parts/setup";
 import { Empty, Problem, Snippet, Wait } from "../parts/state";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
 import { showSpan } from "../time/range";
 import { ReloadProblems } from "./AlertsPage";
 import { RuleDetail } from "./RuleDetail";
-import { markOf, StateMark } from "./state";
-
-interface Row {
-  rule: WeirRule;
-  group: WeirGroup;
-  key: string;
-}
+import { markOf, type Placed, placed, StateMark } from "./state";
 
 export default function RulesPage() {
   const rules = useRules();
   const [{ search, kind, view }, set] = useParams("search", "kind", "view");
   const [picked, setPicked] = useState<string>();
-  const all = useMemo(() => (rules.data?.groups ?? []).flatMap((group) => group.rules.map((rule, index): Row => ({ rule, group, key: `${group.file} ${group.name} ${index}` }))), [rules.data]);
+  const all = useMemo(() => placed(rules.data?.groups ?? []), [rules.data]);
   const shown = useMemo(
     () =>
       all
@@ -35,15 +29,16 @@ export default function RulesPage() {
         .filter(({ rule, group }) => !search || matches(search, rule.name, rule.query, group.name, group.file, JSON.stringify(rule.labels))),
     [all, kind, search],
   );
-  const columns = useMemo<Column<Row>[]>(
+  const columns = useMemo<Column<Placed>[]>(
     () => [
-      { key: "name", title: "Rule", width: "minmax(220px, 2.2fr)", by: ({ rule }) => rule.name, show: (row) => <button type="button" className="link mono clip" style={{ maxWidth: "100%" }} title={row.rule.query} onClick={() => setPicked(row.key)}>{row.rule.name}</button> },
+      { key: "name", title: "Rule", width: "minmax(200px, 1.6fr)", by: ({ rule }) => rule.name, show: (row) => <button type="button" className="link mono clip" style={{ maxWidth: "100%" }} title={row.rule.name} onClick={() => setPicked(row.key)}>{row.rule.name}</button> },
       { key: "state", title: "State", width: "150px", by: ({ rule }) => markOf(rule), show: ({ rule }) => <StateMark state={markOf(rule)} /> },
+      { key: "query", title: "Expression", width: "minmax(160px, 2fr)", show: ({ rule }) => <code className="soft" title={rule.query}>{rule.query}</code> },
       { key: "kind", title: "Kind", width: "100px", by: ({ rule }) => rule.type, show: ({ rule }) => rule.type },
       { key: "group", title: "Group", width: "minmax(120px, 1fr)", by: ({ group }) => group.name, show: ({ group }) => <span title={group.file}>{group.name}</span> },
       { key: "last", title: "Evaluated", width: "110px", by: ({ rule }) => rule.lastEvaluation, show: ({ rule }) => <Ago at={rule.lastEvaluation} /> },
       { key: "samples", title: "Results", width: "90px", right: true, by: ({ rule }) => rule.lastSamples ?? -1, show: ({ rule }) => (rule.lastSamples === undefined ? "–" : whole(rule.lastSamples)) },
-      { key: "took", title: "Took", width: "90px", right: true, by: ({ rule }) => rule.evaluationTime, show: ({ rule }) => seconds(rule.evaluationTime) },
+      { key: "took", title: "Took", width: "90px", right: true, by: ({ rule }) => rule.evaluationTime, show: ({ rule }) => took(rule.evaluationTime) },
     ],
     [],
   );
@@ -63,7 +58,7 @@ export default function RulesPage() {
         <div className="card">
           <Empty title="No rule is loaded">
             <p>Recording and alerting rules are read from files in the form of Prometheus and vmalert.</p>
-            <Snippet text={'weir serve --rules "rules/*.yml"'} />
+            <Snippet text={`${RULE_FILES}\n\n${reload()}`} />
           </Empty>
         </div>
       ) : (
@@ -72,7 +67,7 @@ export default function RulesPage() {
             <Stat name="Rules" value={whole(all.length)} more={`in ${groups.length} ${groups.length === 1 ? "group" : "groups"}`} />
             <Stat name="Failing" value={failing} kind={failing > 0 ? "bad" : "good"} more={failing > 0 ? "errors stand in the rule" : "all evaluate"} />
             <Stat name="Matching nothing" value={unmatched} kind={unmatched > 0 ? "warn" : undefined} more="no input series" />
-            <Stat name="Slowest group" value={seconds(Math.max(0, ...groups.map((group) => group.evaluationTime)))} more={[...groups].sort((left, right) => right.evaluationTime - left.evaluationTime)[0]?.name} />
+            <Stat name="Slowest group" value={took(Math.max(0, ...groups.map((group) => group.evaluationTime)))} more={[...groups].sort((left, right) => right.evaluationTime - left.evaluationTime)[0]?.name} />
             <Stat name="Ticks missed" value={groups.some((group) => group.missed !== undefined) ? whole(groups.reduce((sum, group) => sum + (group.missed ?? 0), 0)) : "–"} more="since the start" />
           </Stats>
           <div className="toolbar">
@@ -93,7 +88,7 @@ export default function RulesPage() {
             ) : shown.length === 0 ? (
               <Empty title="No rule is like that"><p><button type="button" className="link" onClick={() => set({ search: "", kind: "" })}>Show all {all.length}</button></p></Empty>
             ) : (
-              <VirtualTable rows={shown} columns={columns} label="Rules" height={620} rowHeight={38} rowKey={(row) => row.key} least={920} />
+              <VirtualTable rows={shown} columns={columns} label="Rules" height={620} rowHeight={38} rowKey={(row) => row.key} least={1080} />
             )}
           </div>
         </>
@@ -110,7 +105,7 @@ function Groups({ groups }: { groups: WeirGroup[] }) {
       { key: "file", title: "File", width: "minmax(160px, 1.6fr)", by: (group) => group.file, show: (group) => <span className="mono" title={group.file}>{group.file.split("/").at(-1)}</span> },
       { key: "rules", title: "Rules", width: "80px", right: true, by: (group) => group.rules.length, show: (group) => group.rules.length },
       { key: "interval", title: "Every", width: "80px", right: true, by: (group) => group.interval, show: (group) => showSpan(group.interval) },
-      { key: "took", title: "Took", width: "90px", right: true, by: (group) => group.evaluationTime, show: (group) => seconds(group.evaluationTime) },
+      { key: "took", title: "Took", width: "90px", right: true, by: (group) => group.evaluationTime, show: (group) => took(group.evaluationTime) },
       { key: "share", title: "Of its interval", width: "130px", by: (group) => group.evaluationTime / group.interval, show: (group) => <span title={`${((100 * group.evaluationTime) / group.interval).toFixed(1)} %`}><Share part={group.evaluationTime / group.interval} /></span> },
       { key: "missed", title: "Missed", width: "80px", right: true, by: (group) => group.missed ?? 0, show: (group) => group.missed ?? "–" },
       { key: "behind", title: "Input", width: "minmax(120px, 1fr)", by: (group) => group.inputBehind?.length ?? 0, show: (group) => (group.inputBehind?.length ? <span className="state warn">{group.inputBehind[0]?.source} {showSpan(group.inputBehind[0]?.behind ?? 0)} behind</span> : <span className="dim">in time</span>) },
@@ -121,7 +116,7 @@ function Groups({ groups }: { groups: WeirGroup[] }) {
   return <VirtualTable rows={groups} columns={columns} label="Groups" height={620} rowHeight={38} least={1020} />;
 }
 
-function Side({ row, onClose }: { row: Row; onClose: () => void }) {
+function Side({ row, onClose }: { row: Placed; onClose: () => void }) {
   const side = useRef<HTMLElement>(null);
   const close = useRef(onClose);
   close.current = onClose;

@@ -1,6 +1,16 @@
 // States of rules and alerts: a word and a mark each.
 import { IconBellRinging, IconCircleCheck, IconCircleX, IconClockHour4, IconHelpCircle, IconZoomQuestion } from "@tabler/icons-react";
-import type { WeirRule } from "../api/rules";
+import type { WeirGroup, WeirRule } from "../api/rules";
+
+/** A rule where it stands. */
+export interface Placed {
+  rule: WeirRule;
+  group: WeirGroup;
+  key: string;
+}
+
+export const placed = (groups: WeirGroup[]): Placed[] =>
+  groups.flatMap((group) => group.rules.map((rule, index) => ({ rule, group, key: `${group.file} ${group.name} ${index}` })));
 
 const MARKS = {
   firing: ["bad", IconBellRinging, "Firing"],

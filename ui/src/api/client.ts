@@ -24,11 +24,6 @@ export class ApiError extends Error {
   ) {
     super(message);
   }
-
-  /** The path exists in another version only. */
-  get missing() {
-    return this.status === 404 || this.status === 405;
-  }
 }
 
 export type Params = Record<string, string | number | boolean | string[] | undefined>;

@@ -10,6 +10,7 @@ export interface Lane {
   newestSample: number | null;
   lastArrival: number | null;
   lag: number | null;
+  /** Ahead of the first replica's clock; `null` where it cannot be told. */
   clockSkew: number | null;
   received: number;
   covered: number;

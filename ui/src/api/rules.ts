@@ -8,7 +8,7 @@ export interface WeirAlert extends Alert {
   inputStale?: boolean;
   silence?: string;
 }
-export interface WeirRule extends Omit<Rule, "updates" | "alerts" | "state"> {
+export interface WeirRule extends Omit<Rule, "alerts" | "state"> {
   id?: string;
   group_id?: string;
   state?: "inactive" | "pending" | "firing" | "ok" | "nomatch" | "unhealthy";
@@ -60,7 +60,7 @@ export function useRules() {
   return useQuery({ queryKey: ["rules"], queryFn: ({ signal }) => data<RulesAnswer>("/api/v1/rules", {}, { signal }), refetchInterval: 5_000 });
 }
 
-/** The last evaluations of a rule, newest first; `undefined` where the server keeps none. */
+/** The last evaluations of a rule, newest first. */
 export function useEvaluations(rule: WeirRule) {
   return useQuery({
     queryKey: ["rule", rule.group_id, rule.id],
@@ -73,14 +73,7 @@ export function useEvaluations(rule: WeirRule) {
 export function useNotifiers() {
   return useQuery({
     queryKey: ["notifiers"],
-    queryFn: async ({ signal }) => {
-      try {
-        return (await data<{ notifiers: Notifier[] }>("/api/v1/notifiers", {}, { signal })).notifiers;
-      } catch {
-        const plain = await data<{ activeAlertmanagers: { url: string }[] }>("/api/v1/alertmanagers", {}, { signal });
-        return plain.activeAlertmanagers.length === 0 ? [] : [{ kind: "static", targets: plain.activeAlertmanagers.map(({ url }): Notifier["targets"][number] => ({ address: url })) }];
-      }
-    },
+    queryFn: async ({ signal }) => (await data<{ notifiers: Notifier[] }>("/api/v1/notifiers", {}, { signal })).notifiers,
     refetchInterval: 10_000,
   });
 }

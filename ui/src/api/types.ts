@@ -60,10 +60,6 @@ export interface Alert {
   keepFiringSince?: string;
   value: string;
 }
-export interface Update {
-  at?: string;
-  [field: string]: unknown;
-}
 export interface Rule {
   type: "alerting" | "recording";
   name: string;
@@ -78,8 +74,6 @@ export interface Rule {
   keepFiringFor?: number;
   annotations?: Labels;
   alerts?: Alert[];
-  /** The last evaluations, newest first or last, where the server keeps them. */
-  updates?: Update[];
   id?: string;
 }
 export interface RuleGroup {
@@ -149,6 +143,7 @@ export interface TopQuery {
   avgDurationSeconds?: number;
   sumDurationSeconds?: number;
   avgMemoryBytes?: number;
+  lastAsker?: string;
 }
 export interface TopQueries {
   maxLifetime: string;

@@ -68,6 +68,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
     action(zone === "utc" ? "Show times in my zone" : "Show times in UTC", "zone clock local utc", () => setZone(zone === "utc" ? "local" : "utc"));
     action("Debug relabelling", "relabel tool", () => go("/tools?tool=relabel"));
     action("Format an expression", "promql formatter tree tool", () => go("/tools?tool=format"));
+    action("Run unit tests of rules", "promtool vmalert-tool test tool", () => go("/tools?tool=tests"));
+    action("Try a rule on past days", "backtest alert replay tool", () => go("/tools?tool=backtest"));
+    action("Make a token", "tokens customer picture graph svg tool", () => go("/tools?tool=tokens"));
     for (const group of groups.data?.groups ?? []) {
       for (const rule of group.rules) {
         const page = rule.type === "alerting" ? "alerts" : "rules";

@@ -8,13 +8,16 @@ import { address, ask, data } from "../api/client";
 import { useRules } from "../api/rules";
 import type { Cardinality, Counted, TopQueries } from "../api/types";
 import { Share, Stat, Stats } from "../parts/figures";
-import { quote, selector } from "../parts/labels";
-import { bytes, short, whole } from "../parts/number";
+import { matcher, selector } from "../parts/labels";
+import { bytes, count, short, whole } from "../parts/number";
 import { queryLink, useParams } from "../parts/search";
 import { Empty, Note, Problem, Snippet, Wait } from "../parts/state";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
 
 const ROWS = ["20", "100", "1000", "10000"];
+/** Fewer queries say nothing of what is never asked for. */
+const QUERIES_TELLING = 100;
+const UNUSED_NAMED = 12;
 const day = (back: number) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
 
 function useCounts(date: string, focus: string, match: string, limit: string, on = true) {
@@ -111,7 +114,7 @@ export default function CardinalityPage() {
       ) : !counts ? (
         <Wait height={420} />
       ) : counts.totalSeries === 0 ? (
-        <Empty title="No series here"><p>Nothing matches on that day. Take another day, or take the matchers away.</p></Empty>
+        <Empty title="No series here"><p>{match ? "Nothing that matches had a sample in that time. Take another day, or take the matchers away." : <>Nothing had a sample in that time. Take another day, or look at <Link href="/senders">who sends</Link>.</>}</p></Empty>
       ) : (
         <>
           <Stats>
@@ -129,7 +132,7 @@ export default function CardinalityPage() {
           <div className="lists">
             <Counts
               title="Metrics" what="series" list={counts.seriesCountByMetricName} before={against ? before.data?.seriesCountByMetricName : undefined} total={counts.totalSeries}
-              onPick={(name) => set({ match: selector({ __name__: name }) }, true)} asked={asked?.names}
+              onPick={(name) => set({ match: selector({ __name__: name }) }, true)} asked={asked && asked.queries >= QUERIES_TELLING ? asked.names : undefined}
             />
             <Counts title="Labels by series" what="series" list={counts.seriesCountByLabelName} before={against ? before.data?.seriesCountByLabelName : undefined} total={counts.totalSeries} onPick={(name) => set({ focus: name }, true)} />
             <Counts title="Labels by number of values" what="values" list={counts.labelValueCountByLabelName} before={against ? before.data?.labelValueCountByLabelName : undefined} onPick={(name) => set({ focus: name }, true)} />
@@ -149,7 +152,7 @@ export default function CardinalityPage() {
 /** A selector with one more matcher. */
 function narrowed(match: string, name: string, value: string): string {
   if (name === "__name__" && !match) return selector({ __name__: value });
-  const one = `${/^[a-zA-Z_]\w*$/.test(name) ? name : quote(name)}=${quote(value)}`;
+  const one = matcher(name, value);
   const open = match.indexOf("{");
   if (!match) return `{${one}}`;
   if (open < 0) return `${match}{${one}}`;
@@ -194,10 +197,11 @@ function Advice({ counts, match, asked }: { counts: Cardinality; match: string; 
     <section className="card" aria-label="Suggestions">
       <header><h2>Suggestions to copy</h2><span className="dim small">Nothing is changed from here</span></header>
       <div className="body advice">
-        {unused.length > 0 && asked && (
+        {asked && asked.queries < QUERIES_TELLING && <p className="soft">Only {count(asked.queries, "query was", "queries were")} asked since the start: too few to say which metrics nobody needs.</p>}
+        {unused.length > 0 && asked && asked.queries >= QUERIES_TELLING && (
           <div className="stack tight">
-            <p><b>Not sent any more</b>: {whole(unused.reduce((sum, one) => sum + one.value, 0))} series of {unused.length} listed metrics that none of the last {whole(asked.queries)} queries and no rule names.</p>
-            <Snippet text={`write_relabel_configs:\n  - source_labels: [__name__]\n    regex: ${unused.slice(0, 12).map(({ name }) => escape(name)).join("|")}\n    action: drop`} />
+            <p><b>Not sent any more</b>: {whole(unused.reduce((sum, one) => sum + one.value, 0))} series of {count(unused.length, "listed metric")} that none of the last {whole(asked.queries)} queries and no rule names{unused.length > UNUSED_NAMED && `; the ${UNUSED_NAMED} largest`}.</p>
+            <Snippet text={`write_relabel_configs:\n  - source_labels: [__name__]\n    regex: ${unused.slice(0, UNUSED_NAMED).map(({ name }) => escape(name)).join("|")}\n    action: drop`} />
             <p className="dim small">Queries by pattern, such as {'{__name__=~"node_.*"}'}, do not count as naming a metric. Look before you drop.</p>
           </div>
         )}
@@ -211,6 +215,7 @@ function Advice({ counts, match, asked }: { counts: Cardinality; match: string; 
         <div className="stack tight">
           <p><b>Delete what is stored</b> of <code className="wrapped">{top}</code>. It cannot be taken back.</p>
           <Snippet text={`curl -X POST '${address("/api/v1/admin/tsdb/delete_series")}' \\\n  --data-urlencode 'match[]=${top.replaceAll("'", "'\\''")}'`} />
+          <p className="dim small">Answered while <code>http.admin</code> is on, and with a token that has the right admin.</p>
         </div>
       </div>
     </section>

@@ -1,4 +1,5 @@
 // A series lane by lane: what each replica sent, what of it became the series, and why.
+import { useMediaQuery } from "@mantine/hooks";
 import { useMemo, useState } from "react";
 import type { ExplainedSeries, LaneRow } from "../api/ha";
 import { SeriesName } from "../parts/labels";
@@ -22,6 +23,7 @@ const [WIDTH, LANE, GAP] = [1000, 26, 8];
 
 export function Lanes({ series, start, end }: { series: ExplainedSeries; start: number; end: number }) {
   const zone = useZone();
+  const narrow = useMediaQuery("(max-width: 860px)") ?? false;
   const [only, setOnly] = useState<"all" | "kept" | "dropped">("all");
   const lanes = useMemo(() => [...series.lanes].sort((left, right) => (left.replica < right.replica ? -1 : 1)), [series]);
   const rows = useMemo(
@@ -37,13 +39,13 @@ export function Lanes({ series, start, end }: { series: ExplainedSeries; start: 
   const colours = new Map(lanes.map((lane, index) => [lane.replica, laneColour(index)]));
   const columns = useMemo<Column<Row>[]>(
     () => [
-      { key: "at", title: "Time", width: "226px", by: (row) => row.at, show: (row) => <span className="num mono">{showTime(row.at, zone, true)}</span> },
-      { key: "replica", title: "Replica", width: "minmax(90px, 130px)", by: (row) => row.replica, show: (row) => <span className="lane-tag"><i style={{ background: laneColour(row.lane) }} />{row.replica || "none"}</span> },
-      { key: "value", title: "Value", width: "minmax(100px, 150px)", right: true, show: (row) => <span className="mono num" title={row.value}>{row.kind === "stale" ? <span className="dim">stale</span> : sample(row.value)}</span> },
+      { key: "at", title: "Time", width: narrow ? "116px" : "226px", by: (row) => row.at, show: (row) => <span className="num mono" title={showTime(row.at, zone, true)}>{showTime(row.at, zone, true).slice(narrow ? 11 : 0)}</span> },
+      { key: "replica", title: "Replica", width: "minmax(80px, 130px)", by: (row) => row.replica, show: (row) => <span className="lane-tag"><i style={{ background: laneColour(row.lane) }} />{row.replica || "none"}</span> },
+      { key: "value", title: "Value", width: "minmax(96px, 150px)", right: true, show: (row) => <span className="mono num" title={row.value}>{row.kind === "stale" ? <span className="dim">stale</span> : sample(row.value)}</span> },
       { key: "kept", title: "In the series", width: "minmax(150px, 190px)", by: (row) => `${row.kept} ${row.verdict}`, show: (row) => <span className={`state ${row.kept ? "good" : ""}`}>{row.kept ? "✓" : "–"} {VERDICTS[row.verdict] ?? row.verdict}</span> },
       { key: "why", title: "Why", width: "minmax(220px, 3fr)", show: (row) => <span title={row.why}>{row.why}</span> },
     ],
-    [zone],
+    [zone, narrow],
   );
   return (
     <div className="lanes">
@@ -88,7 +90,7 @@ export function Lanes({ series, start, end }: { series: ExplainedSeries; start: 
           </button>
         ))}
       </div>
-      <VirtualTable rows={shown} columns={columns} label="Samples by replica" height={420} rowHeight={32} least={860} />
+      <VirtualTable rows={shown} columns={columns} label="Samples by replica" height={420} rowHeight={32} least={narrow ? 700 : 860} />
     </div>
   );
 }

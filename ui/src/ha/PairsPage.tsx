@@ -5,12 +5,13 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link } from "wouter";
 import { type Explained, type HaGroup, type Lane, useExplained, useHa } from "../api/ha";
-import { ApiError, ask, prefix } from "../api/client";
+import { ask } from "../api/client";
 import { Ago } from "../parts/ago";
 import { Stat, Stats } from "../parts/figures";
 import { LabelSet, quote, selector } from "../parts/labels";
 import { count, short, whole } from "../parts/number";
 import { queryLink, useParams } from "../parts/search";
+import { pairLabels, remoteWrite } from "../parts/setup";
 import { Empty, Note, Problem, Snippet, Wait } from "../parts/state";
 import { laneColour } from "../query/palette";
 import { parseSpan, showSpan } from "../time/range";
@@ -23,6 +24,9 @@ const STATES = {
   silent: ["bad", IconPlugConnectedX, "Silent"],
   never: ["", IconCircleDashed, "Nothing since the start"],
 } as const;
+
+/** Senders wait up to 5 s before they send: clocks that differ by less than this many seconds may be right. */
+const CLOCKS_APART = 10;
 
 /** A strip of the last hour: so many boxes. */
 const [BOXES, HOUR] = [60, 3600];
@@ -41,11 +45,7 @@ export default function PairsPage() {
         <p>Replicas that scrape the same targets become one series each. Here stands who feeds it, and why.</p>
       </div>
       {ha.error && !ha.data ? (
-        ha.error instanceof ApiError && ha.error.missing ? (
-          <Note kind="info">This Weir is older than its page and does not tell of its pairs. Series can still be looked at lane by lane once it is updated.</Note>
-        ) : (
-          <Problem error={ha.error} what="The pairs could not be read." retry={() => void ha.refetch()} />
-        )
+        <Problem error={ha.error} what="The pairs could not be read." retry={() => void ha.refetch()} />
       ) : !ha.data ? (
         <Wait height={360} />
       ) : groups.length === 0 ? (
@@ -62,7 +62,7 @@ export default function PairsPage() {
           {groups.map((group) => <Pair key={group.cluster} group={group} onExplain={(next) => set({ match: next }, true)} />)}
         </>
       )}
-      {!(ha.error instanceof ApiError && ha.error.missing) && <Explain match={match} range={range} groups={groups} set={set} />}
+      <Explain match={match} range={range} groups={groups} set={set} />
     </>
   );
 }
@@ -72,7 +72,7 @@ function NoPairs() {
     <div className="card">
       <Empty title="No sender names a pair and a replica" icon={<IconGitMerge size={36} stroke={1.4} />}>
         <p>Two Prometheus servers become a pair by two external labels: the same cluster, and a replica each. Until then every sender's series are its own.</p>
-        <Snippet label="Copy" text={`global:\n  external_labels:\n    cluster: eu1          # the same on both\n    __replica__: a        # b on the other one\nremote_write:\n  - url: ${location.origin}${prefix}/api/v1/write`} />
+        <Snippet text={`${pairLabels()}\n${remoteWrite()}`} />
       </Empty>
     </div>
   );
@@ -155,7 +155,7 @@ function Pair({ group, onExplain }: { group: HaGroup; onExplain: (match: string)
             <dt>Last switch</dt>
             <dd>{group.lastSwitch ? <><Ago at={group.lastSwitch.at} />: from {group.lastSwitch.from} to {group.lastSwitch.to}, because {group.lastSwitch.why}</> : "none within the last hour"}</dd>
             <dt>Asked first</dt><dd>{group.order.join(", then ")}{lastOrder && <span className="dim"> (by {lastOrder.by}, <Ago at={lastOrder.from} />)</span>}</dd>
-            <dt>Filled in</dt><dd className="num">{(100 * group.fillRatio).toFixed(group.fillRatio < 0.01 ? 2 : 1)} % of samples, {count(group.gapsFilled, "gap")} closed</dd>
+            {group.lanes.length > 1 && <><dt>From others</dt><dd className="num">{(100 * group.fillRatio).toFixed(1)} % of the last hour’s samples; {count(group.gapsFilled, "gap")} closed</dd></>}
             <dt>Targets</dt><dd className="num">{whole(group.targets.seen)} seen within 5 minutes</dd>
           </dl>
           {group.targets.oneReplicaOnlyCount > 0 && (
@@ -196,7 +196,7 @@ function Replica({ lane, colour, leads }: { lane: Lane; colour: string; leads: b
         <span title="The other replica had them already">{Math.round((100 * lane.covered) / all)} % covered</span>
         {lane.conflicts > 0 && <span className="warn">{whole(lane.conflicts)} in conflict</span>}
         {lane.lag !== null && <span className={lane.lag > 60 ? "warn" : ""}>lag {showSpan(Math.max(0, lane.lag))}</span>}
-        {lane.clockSkew !== null && <span className={Math.abs(lane.clockSkew) > 5 ? "warn" : ""}>clock {lane.clockSkew < 0 ? "−" : "+"}{showSpan(Math.abs(lane.clockSkew))}</span>}
+        {lane.clockSkew !== null && lane.clockSkew !== 0 && <span className={Math.abs(lane.clockSkew) >= CLOCKS_APART ? "warn" : ""} title="How far its clock is ahead of the first replica's; less than 10 s says little">clock {lane.clockSkew < 0 ? "−" : "+"}{showSpan(Math.abs(lane.clockSkew))}</span>}
       </span>
     </div>
   );

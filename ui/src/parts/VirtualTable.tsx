@@ -12,6 +12,8 @@ export interface Column<T> {
   /** Sorts by this, if given. */
   by?: (row: T) => number | string;
   right?: boolean;
+  /** Stays in sight at the right when the table scrolls sideways: for what the reader came for. */
+  pin?: boolean;
 }
 
 interface Props<T> {
@@ -26,6 +28,13 @@ interface Props<T> {
   least?: number;
 }
 
+const natural = new Intl.Collator("en", { numeric: true });
+
+/** Numbers by size, texts as people sort them: `le="5"` before `le="10"`. */
+function compare(left: number | string, right: number | string): number {
+  return typeof left === "string" && typeof right === "string" ? natural.compare(left, right) : left < right ? -1 : left > right ? 1 : 0;
+}
+
 export function VirtualTable<T>({ rows, columns, label, height = 480, rowHeight = 34, rowKey, sorted, least = 0 }: Props<T>) {
   const scroll = useRef<HTMLDivElement>(null);
   const [order, setOrder] = useState(sorted);
@@ -35,7 +44,7 @@ export function VirtualTable<T>({ rows, columns, label, height = 480, rowHeight 
     const sign = order.down ? -1 : 1;
     return rows
       .map((row) => ({ row, value: by(row) }))
-      .sort((left, right) => (left.value < right.value ? -sign : left.value > right.value ? sign : 0))
+      .sort((left, right) => sign * compare(left.value, right.value))
       .map(({ row }) => row);
   }, [rows, columns, order]);
   const virtual = useVirtualizer({ count: shown.length, getScrollElement: () => scroll.current, estimateSize: () => rowHeight, overscan: 8 });
@@ -47,7 +56,7 @@ export function VirtualTable<T>({ rows, columns, label, height = 480, rowHeight 
       <div className="vt-scroll" ref={scroll} style={{ height: Math.min(height, full + 14) }} role="table" aria-label={label} aria-rowcount={shown.length + 1} tabIndex={0}>
         <div className="vt-head" role="row" aria-rowindex={1} style={{ gridTemplateColumns: template, ...wide }}>
           {columns.map((column) => (
-            <div key={column.key} role="columnheader" className={column.right ? "r" : ""} aria-sort={order?.key === column.key ? (order.down ? "descending" : "ascending") : undefined}>
+            <div key={column.key} role="columnheader" className={`${column.right ? "r" : ""}${column.pin ? " pin" : ""}`} aria-sort={order?.key === column.key ? (order.down ? "descending" : "ascending") : undefined}>
               {column.by ? (
                 <button type="button" onClick={() => setOrder((now) => (now?.key === column.key ? { key: column.key, down: !now.down } : { key: column.key, down: !!column.right }))}>
                   {column.title}
@@ -71,7 +80,7 @@ export function VirtualTable<T>({ rows, columns, label, height = 480, rowHeight 
                 style={{ gridTemplateColumns: template, height: rowHeight, transform: `translateY(${item.start}px)` }}
               >
                 {columns.map((column) => (
-                  <div key={column.key} role="cell" className={`cell${column.right ? " r" : ""}`}>{column.show(row, item.index)}</div>
+                  <div key={column.key} role="cell" className={`cell${column.right ? " r" : ""}${column.pin ? " pin" : ""}`}>{column.show(row, item.index)}</div>
                 ))}
               </div>
             );

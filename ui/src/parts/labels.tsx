@@ -9,18 +9,21 @@ export function quote(value: string): string {
   return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 }
 
+/** `name="value"`; names beyond ASCII stand in quotes. */
+export const matcher = (name: string, value: string, how = "=") => `${PLAIN_NAME.test(name) ? name : quote(name)}${how}${quote(value)}`;
+
 /** A selector that means exactly these labels, in PromQL. */
 export function selector(labels: Labels): string {
   const name = labels["__name__"] ?? "";
   const plain = PLAIN_METRIC.test(name);
   const rest = Object.entries(labels)
     .filter(([key]) => key !== "__name__")
-    .map(([key, value]) => `${PLAIN_NAME.test(key) ? key : quote(key)}=${quote(value)}`);
+    .map(([key, value]) => matcher(key, value));
   if (name && !plain) rest.unshift(quote(name));
   return `${plain ? name : ""}${rest.length > 0 || !plain ? `{${rest.join(", ")}}` : ""}`;
 }
 
-export const sortedLabels = (labels: Labels) =>
+const sortedLabels = (labels: Labels) =>
   Object.entries(labels).filter(([name]) => name !== "__name__").sort(([left], [right]) => (left < right ? -1 : 1));
 
 export const LabelSet = memo(function LabelSet({ labels, hide = [], onPick }: { labels: Labels; hide?: string[]; onPick?: (name: string, value: string) => void }) {

@@ -40,6 +40,9 @@ export function seconds(value: number): string {
   return `${plain(value)} s`;
 }
 
+/** How long something took, by a clock that counts whole milliseconds. */
+export const took = (value: number) => (value === 0 ? "< 1 ms" : seconds(value));
+
 /** A sample's value: all its digits unless they are noise. */
 export function sample(text: string): string {
   const value = Number(text);

@@ -1,4 +1,5 @@
 // What stands where there is nothing, or where something went wrong: always with what to do next.
+import { useFocusTrap } from "@mantine/hooks";
 import { IconAlertTriangle, IconCheck, IconCircleX, IconCopy, IconInfoCircle } from "@tabler/icons-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { ApiError, keepToken } from "../api/client";
@@ -37,12 +38,14 @@ export function advice(error: unknown): string {
       return "The page keeps trying. Look at the log of the process, or at the proxy in between.";
     case "timeout":
       return "Ask for less: a shorter range, a longer step, more label matchers. The bound is `query.timeout`.";
+    case "bad_data":
+      return "What was asked for cannot be read: the text names the place.";
     case "execution":
       return "The expression parses, but cannot be evaluated as it stands.";
     case "unavailable":
       return "Weir is starting, stopping or too busy. The page tries again by itself.";
     case "not_found":
-      return "This Weir is older than its page, or the feature is switched off.";
+      return "Nothing is there under this name, or the feature is switched off.";
     default:
       return error.status === 401 || error.status === 403 ? "A token with more rights is needed: use the key symbol at the top." : "";
   }
@@ -111,9 +114,11 @@ export function Snippet({ text, label = "Copy" }: { text: string; label?: string
 /** Asks for a token once the API says 401; closes when one was given. */
 export function TokenDialog({ onDone }: { onDone: () => void }) {
   const [text, setText] = useState("");
+  const trap = useFocusTrap();
   return (
     <div className="veil-top">
       <form
+        ref={trap}
         className="dialog"
         role="dialog"
         aria-modal="true"

@@ -6,7 +6,7 @@ import { Link } from "wouter";
 import { ask, data } from "../api/client";
 import type { ActiveQuery, TopQueries, TopQuery } from "../api/types";
 import { Segments, Share } from "../parts/figures";
-import { bytes, count, seconds, whole } from "../parts/number";
+import { bytes, count, took, whole } from "../parts/number";
 import { queryLink, useParams } from "../parts/search";
 import { Empty, Problem, Wait } from "../parts/state";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
@@ -89,13 +89,14 @@ function Top({ top, by }: { top: TopQueries; by: By }) {
   const columns = useMemo<Column<TopQuery>[]>(
     () => [
       { key: "query", title: "Query", width: "minmax(260px, 4fr)", by: (row) => row.query, show: (row) => <Link className="mono" href={queryLink(row.query, row.timeRangeSeconds > 0 ? "graph" : "table")} title={row.query}>{row.query}</Link> },
+      { key: "asker", title: "Last asked by", width: "minmax(140px, 1.4fr)", by: (row) => row.lastAsker ?? "", show: (row) => <span title={row.lastAsker}>{row.lastAsker ?? "–"}</span> },
       { key: "range", title: "Range", width: "90px", right: true, by: (row) => row.timeRangeSeconds, show: (row) => (row.timeRangeSeconds > 0 ? showSpan(row.timeRangeSeconds) : "instant") },
       { key: "count", title: "Times", width: "90px", right: true, by: (row) => row.count, show: (row) => whole(row.count) },
-      ...(by === "count" ? [] : [{ key: "cost", title: by === "memory" ? "Memory each" : by === "total" ? "Time in all" : "Time each", width: "110px", right: true, by: (row: TopQuery) => cost(row, by), show: (row: TopQuery) => (by === "memory" ? bytes(cost(row, by)) : seconds(cost(row, by))) }]),
+      ...(by === "count" ? [] : [{ key: "cost", title: by === "memory" ? "Memory each" : by === "total" ? "Time in all" : "Time each", width: "110px", right: true, pin: true, by: (row: TopQuery) => cost(row, by), show: (row: TopQuery) => (by === "memory" ? bytes(cost(row, by)) : took(cost(row, by))) }]),
       { key: "share", title: "Beside the first", width: "minmax(80px, 1fr)", show: (row) => <Share part={cost(row, by) / most} /> },
     ],
     [by, most],
   );
   if (list.length === 0) return <Empty title="Nothing was asked within that time"><p>Take a longer time.</p></Empty>;
-  return <VirtualTable rows={list} columns={columns} label="Most expensive queries" height={560} rowHeight={34} least={720} />;
+  return <VirtualTable rows={list} columns={columns} label="Most expensive queries" height={560} rowHeight={34} least={900} />;
 }

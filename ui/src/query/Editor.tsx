@@ -1,17 +1,17 @@
-// The expression editor: completion from the server's labels, errors from its parser, help for the function at hand.
+// The expression editor: completion from the server's labels, errors from its parser, signatures of functions.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, startCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
-import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting, syntaxTree } from "@codemirror/language";
+import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { forceLinting, linter, lintKeymap } from "@codemirror/lint";
 import { highlightSelectionMatches } from "@codemirror/search";
-import { EditorState, Prec } from "@codemirror/state";
-import { EditorView, hoverTooltip, keymap, placeholder } from "@codemirror/view";
+import { EditorState, Prec, StateEffect } from "@codemirror/state";
+import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "@prometheus-io/codemirror-promql";
-import { functionIdentifierTerms } from "@prometheus-io/codemirror-promql/dist/esm/complete/promql.terms";
-import { useEffect, useImperativeHandle, useRef, useState, type Ref } from "react";
+import { useEffect, useImperativeHandle, useRef, type Ref } from "react";
 import { authorized, prefix } from "../api/client";
 import { check, fromNotes } from "./lint";
+import { signatures } from "./signature";
 
 const colours = HighlightStyle.define([
   { tag: [tags.name], color: "var(--ink)" },
@@ -25,35 +25,8 @@ const colours = HighlightStyle.define([
   { tag: [tags.invalid], color: "var(--bad)" },
 ]);
 
-const FUNCTIONS = new Map(functionIdentifierTerms.map((term) => [term.label, term]));
-
-function helpAt(state: EditorState, pos: number): string | undefined {
-  // The innermost call around the caret.
-  for (let node = syntaxTree(state).resolveInner(pos, -1); ; node = node.parent) {
-    if (node.name === "FunctionCall" || node.name === "AggregateExpr") {
-      const name = /^\w+/.exec(state.sliceDoc(node.from, node.to))?.[0] ?? "";
-      const term = FUNCTIONS.get(name);
-      return term ? `${name}: ${term.info}` : undefined;
-    }
-    if (!node.parent) return undefined;
-  }
-}
-
-const hover = hoverTooltip((view, pos) => {
-  const word = view.state.wordAt(pos);
-  const term = word && FUNCTIONS.get(view.state.sliceDoc(word.from, word.to));
-  if (!word || !term) return null;
-  return {
-    pos: word.from,
-    end: word.to,
-    create: () => {
-      const dom = document.createElement("div");
-      dom.className = "cm-help";
-      dom.textContent = `${term.label} (${term.detail ?? "function"}): ${term.info ?? ""}`;
-      return { dom };
-    },
-  };
-});
+/** The answer brought other warnings: without it the editor has no reason to look again. */
+const noted = StateEffect.define<null>();
 
 export interface EditorHandle {
   focus(): void;
@@ -64,20 +37,17 @@ interface Props {
   value: string;
   label: string;
   onRun: (text: string) => void;
-  onChange?: (text: string) => void;
   /** What the last answer warned of, with places. */
   warnings?: string[];
   infos?: string[];
-  autoFocus?: boolean;
   ref?: Ref<EditorHandle>;
 }
 
-export function Editor({ value, label, onRun, onChange, warnings = [], infos = [], autoFocus, ref }: Props) {
+export function Editor({ value, label, onRun, warnings = [], infos = [], ref }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
-  const live = useRef({ onRun, onChange, asked: value, warnings, infos });
-  const [help, setHelp] = useState<string>();
-  live.current = { onRun, onChange, asked: value, warnings, infos };
+  const live = useRef({ onRun, asked: value, warnings, infos });
+  live.current = { onRun, asked: value, warnings, infos };
 
   useImperativeHandle(ref, () => ({ focus: () => view.current?.focus(), text: () => view.current?.state.doc.toString() ?? "" }), []);
 
@@ -106,19 +76,13 @@ export function Editor({ value, label, onRun, onChange, warnings = [], infos = [
           EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", autocapitalize: "off" }),
           placeholder("Write an expression, for example  rate(http_requests_total[5m])"),
           promql.asExtension(),
-          hover,
+          signatures,
           linter(async (editor) => {
             const text = editor.state.doc.toString();
             const found = await check(editor.state);
             const { asked, warnings, infos } = live.current;
             return found.length > 0 || text !== asked ? found : [...fromNotes(text, warnings, "warning"), ...fromNotes(text, infos, "info")];
-          }, { delay: 350 }),
-          EditorView.updateListener.of((update) => {
-            if (update.docChanged) live.current.onChange?.(update.state.doc.toString());
-            if (update.docChanged || update.selectionSet || update.focusChanged) {
-              setHelp(update.view.hasFocus ? helpAt(update.state, update.state.selection.main.head) : undefined);
-            }
-          }),
+          }, { delay: 350, needsRefresh: (update) => update.transactions.some((one) => one.effects.some((effect) => effect.is(noted))) }),
           Prec.high(
             keymap.of([
               { key: "Mod-Enter", run },
@@ -131,7 +95,6 @@ export function Editor({ value, label, onRun, onChange, warnings = [], infos = [
       }),
     });
     view.current = editor;
-    if (autoFocus) editor.focus();
     return () => {
       editor.destroy();
       promql.destroy();
@@ -148,13 +111,13 @@ export function Editor({ value, label, onRun, onChange, warnings = [], infos = [
   const notes = [...warnings, ...infos].join("\n");
   // biome-ignore lint: looks again once an answer brought other notes
   useEffect(() => {
+    view.current?.dispatch({ effects: noted.of(null) });
     if (view.current) forceLinting(view.current);
   }, [notes]);
 
   return (
     <div className="editor">
       <div ref={host} className="editor-host" />
-      {help && <div className="editor-help clip" title={help}>{help}</div>}
     </div>
   );
 }

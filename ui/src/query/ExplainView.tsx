@@ -14,7 +14,7 @@ interface Line {
   own: number;
 }
 
-export function flatten(node: Trace, depth = 0): Line[] {
+function flatten(node: Trace, depth = 0): Line[] {
   const children = node.children ?? [];
   const below = children.reduce((sum, child) => sum + child.duration_msec, 0);
   return [{ node, depth, own: Math.max(0, node.duration_msec - below) }, ...children.flatMap((child) => flatten(child, depth + 1))];
@@ -30,7 +30,7 @@ export function ExplainView({ answer, onAdd }: { answer: QueryAnswer; onAdd: (ex
   if (!trace) {
     return (
       <Empty title="No trace came back">
-        <p>The server answers without one: it is an older Weir, or a proxy took the parameter away.</p>
+        <p>Something between this browser and Weir takes the parameter trace away.</p>
       </Empty>
     );
   }
@@ -42,7 +42,7 @@ export function ExplainView({ answer, onAdd }: { answer: QueryAnswer; onAdd: (ex
       <Stats>
         <Stat name="Time" value={seconds(trace.duration_msec / 1000)} more={data.stats ? `${seconds(data.stats.timings.execQueueTime)} in the queue` : ""} />
         <Stat name="Samples read" value={short(data.stats?.samples.totalQueryableSamples ?? read)} more={data.stats ? `at most ${short(data.stats.samples.peakSamples)} at once` : ""} />
-        <Stat name="Result" value={short(trace.series)} unit={trace.series === 1 ? "series" : "series"} more={count(trace.points, "point")} />
+        <Stat name="Result" value={short(trace.series)} unit="series" more={count(trace.points, "point")} />
         <Stat name="Parts" value={lines.length} more={`slowest: ${lines.find((line) => line.own === slowest)?.node.operator ?? "–"}`} />
       </Stats>
       <div className="scroll-x">

@@ -1,6 +1,7 @@
 // The first screen: what to ask, or, where nothing has arrived yet, how to send.
 import { useQuery } from "@tanstack/react-query";
-import { data, prefix } from "../api/client";
+import { data } from "../api/client";
+import { pairLabels, remoteWrite } from "../parts/setup";
 import { Snippet, Wait } from "../parts/state";
 import type { Tab } from "./state";
 import { history } from "./remember";
@@ -21,13 +22,12 @@ export function FirstSteps({ onPick }: { onPick: (expr: string, tab: Tab) => voi
   });
   if (!some.data) return some.error ? null : <Wait height={200} />;
   if (some.data.length === 0) {
-    const url = `${location.origin}${prefix}/api/v1/write`;
     return (
       <section className="card first">
         <div className="body stack">
           <h2>Nothing has arrived yet</h2>
           <p className="soft">Both Prometheus servers of a pair get these lines; only the value of __replica__ differs. This page notices by itself when the first samples are here.</p>
-          <Snippet label="Copy the configuration" text={`global:\n  external_labels:\n    cluster: eu1          # the pair\n    __replica__: a        # b on the other one\n\nremote_write:\n  - url: ${url}`} />
+          <Snippet label="Copy the configuration" text={`${pairLabels()}\n\n${remoteWrite()}`} />
         </div>
       </section>
     );

@@ -44,7 +44,8 @@ const TOOLTIP_ROWS = 8;
 /** What values measure, by the habit of metric names. */
 export function unitOf(series: Series[]): (value: number) => string {
   const name = series[0]?.metric["__name__"] ?? "";
-  if (series.length > 0 && series.every((one) => one.metric["__name__"] === name)) {
+  // Of a histogram its observations are drawn, whatever they measure.
+  if (series.length > 0 && series.every((one) => one.metric["__name__"] === name && !one.histograms?.length)) {
     if (/_bytes(_total)?$/.test(name)) return bytes;
     if (/_seconds$/.test(name) && !/timestamp|time_seconds$/.test(name)) return showSeconds;
   }
@@ -135,7 +136,7 @@ export function Graph(props: Props) {
       },
       axes: [
         { ...axis, space: 76, values: (_, splits) => ticks(splits, zone), gap: 6, size: 34 },
-        { ...axis, size: (u, values) => Math.max(44, ...(values ?? []).map((value) => 14 + measure(u, value, font))), values: (_, splits) => splits.map((value) => (value === null ? "" : unit(value))), gap: 6 },
+        { ...axis, size: (_, values) => Math.max(44, ...(values ?? []).map((value) => 14 + measure(value, font))), values: (_, splits) => splits.map((value) => (value === null ? "" : unit(value))), gap: 6 },
       ],
       series: [
         {},
@@ -278,7 +279,7 @@ function fit(low: number | null, high: number | null, fromZero: boolean): [numbe
 }
 
 let pen: CanvasRenderingContext2D | null = null;
-function measure(_: uPlot, text: string, font: string): number {
+function measure(text: string, font: string): number {
   pen ??= document.createElement("canvas").getContext("2d");
   if (!pen) return text.length * 7;
   pen.font = font;

@@ -12,7 +12,7 @@ import { distinguish, type Episode, toNumber } from "./run";
 import type { PanelState } from "./state";
 
 /** Lines that can be drawn and told apart at all; beyond, the strongest help is a better expression. */
-export const LINES_MAX = 1000;
+const LINES_MAX = 1000;
 
 interface Props {
   series: Series[];
@@ -74,6 +74,7 @@ export function GraphView({ series: all, range, panel, episodes, exemplars, onZo
       <Legend names={names} common={common} data={data} unit={unit} dark={dark} hidden={hidden} onHidden={setHidden} onFocus={setFocus} />
       <p className="panel-foot dim small">
         {all.length > series.length && `The first ${series.length} of ${all.length} series are drawn. `}
+        {series.some((one) => one.histograms?.length) && "Of histograms the number of observations is drawn; the heat map shows where they lie. "}
         One point every {showSpan(range.step)}. Drag to zoom, Shift and drag to pan, double-click to zoom out.
       </p>
     </>

@@ -46,7 +46,7 @@ export const Legend = memo(function Legend({ names, common, data, unit, dark, hi
           <span key={name} className="small dim num">{name}</span>
         ))}
       </div>
-      <div className="legend-scroll" ref={scroll} style={{ height: Math.min(names.length * ROW + 2, 5.5 * ROW) }} onMouseLeave={() => onFocus(undefined)}>
+      <div className="legend-scroll" ref={scroll} style={{ height: Math.min(names.length * ROW + 2, 8.5 * ROW) }} onMouseLeave={() => onFocus(undefined)}>
         <div style={{ height: rows.getTotalSize(), position: "relative" }}>
           {rows.getVirtualItems().map(({ index, start }) => {
             const figure = figures[index];

@@ -1,9 +1,9 @@
 // One expression: its editor, its answer in five forms, and what the server says of it.
 import { IconAlignLeft, IconChartHistogram, IconChartLine, IconPlayerPlay, IconStackBack, IconTable, IconTimeline, IconTopologyStar3, IconTrash } from "@tabler/icons-react";
 import { memo, useEffect, useMemo, useRef, useState } from "react";
-import { data } from "../api/client";
+import { ApiError, data } from "../api/client";
 import type { Series } from "../api/types";
-import { seconds, short } from "../parts/number";
+import { count, short, took } from "../parts/number";
 import { Empty, Note, Problem, Wait } from "../parts/state";
 import { grid, niceStep, type View } from "../time/range";
 import { Editor, type EditorHandle } from "./Editor";
@@ -13,7 +13,7 @@ import { HeatView } from "./HeatView";
 import { HistoryMenu } from "./HistoryMenu";
 import { ShareMenu } from "./PanelMenu";
 import { RawView } from "./RawView";
-import { type Episode, useExemplars, useInstant, useRange, useTrace } from "./run";
+import { asSeries, type Episode, useExemplars, useInstant, useRange, useTrace } from "./run";
 import type { Mode, Nulls, PanelState, Tab } from "./state";
 import { TableView } from "./TableView";
 
@@ -57,14 +57,14 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
   const current = tab === "graph" || tab === "heat" ? matrix : tab === "table" ? vector : tab === "explain" ? trace : undefined;
   const answer = tab === "explain" ? trace.data : tab === "table" ? vector.data?.answer : tab === "raw" ? undefined : matrix.data?.answer;
   const stats = answer?.data.stats;
-  const count = answer ? (Array.isArray(answer.data.result) && (answer.data.resultType === "vector" || answer.data.resultType === "matrix") ? answer.data.result.length : 1) : 0;
   const warnings = answer?.warnings ?? [];
   const infos = answer?.infos ?? [];
   const error = current?.error;
   const fresh = current && !current.isPlaceholderData;
 
   useEffect(() => {
-    if (alone && expr === "") editor.current?.focus();
+    // Whoever is asked for a token keeps the focus.
+    if (alone && expr === "" && !document.querySelector("[aria-modal=true]")) editor.current?.focus();
   }, [alone, expr]);
 
   const format = async () => {
@@ -80,7 +80,7 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
   const body = () => {
     if (expr.trim() === "") return null;
     if (tab === "raw") return <RawView expr={expr} range={range} />;
-    if (error && fresh) return <Problem error={error} what="Weir could not answer this." retry={() => void current.refetch()} />;
+    if (error && fresh) return <Problem error={error} what="Weir could not answer this." {...(asksWrong(error) ? {} : { retry: () => void current.refetch() })} />;
     if (tab === "explain") return trace.data ? <ExplainView answer={trace.data} onAdd={onAdd} /> : <Wait height={330} />;
     if (tab === "table") return vector.data ? <TableView answer={vector.data.answer} at={vector.data.at} /> : <Wait height={330} />;
     if (!matrix.data) return <Wait height={tab === "graph" ? 460 : 360} />;
@@ -102,7 +102,6 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
           onRun={onRun}
           warnings={fresh ? warnings : []}
           infos={fresh ? infos : []}
-          autoFocus={alone && expr === ""}
         />
         <div className="row panel-buttons">
           <button type="button" className="btn quiet icon" aria-label="Format the expression" title="Format" onClick={format}>
@@ -127,8 +126,8 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
         </div>
         {tab === "graph" && <GraphOptions panel={panel} onChange={onChange} />}
         <div className="row panel-end">
-        <span className="panel-stats small dim num" aria-live="polite">
-          {current?.isFetching ? "asking …" : answer && stats ? `${count} series · ${short(stats.samples.totalQueryableSamples)} ${stats.samples.totalQueryableSamples === 1 ? "sample" : "samples"} · ${seconds(stats.timings.execTotalTime)}` : ""}
+          <span className="panel-stats small dim num" aria-live="polite">
+          {current?.isFetching ? "asking …" : answer && stats ? `${count(asSeries(answer).length, "series", "series")} · ${short(stats.samples.totalQueryableSamples)} ${stats.samples.totalQueryableSamples === 1 ? "sample" : "samples"} · ${took(stats.timings.execTotalTime)}` : ""}
         </span>
         <ShareMenu panel={panel} range={range} answer={answer} card={card} />
         {!alone && (
@@ -148,6 +147,9 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
     </section>
   );
 });
+
+/** The expression itself is at fault: asking again would not help. */
+const asksWrong = (error: unknown) => error instanceof ApiError && error.kind === "bad_data";
 
 function GraphOptions({ panel, onChange }: { panel: PanelState; onChange: (panel: PanelState) => void }) {
   return (

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { ApiError, data } from "../api/client";
 import { useExplained } from "../api/ha";
-import { selector } from "../parts/labels";
+import { matcher, selector } from "../parts/labels";
 import { Empty, Problem, Wait } from "../parts/state";
 import { Lanes } from "../ha/Lanes";
 import { type Range, showSpan } from "../time/range";
@@ -21,18 +21,15 @@ interface Node {
 }
 
 /** The selectors of a syntax tree, as text, in order. */
-export function selectors(node: unknown): string[] {
+function selectors(node: unknown): string[] {
   if (Array.isArray(node)) return node.flatMap(selectors);
   if (typeof node !== "object" || node === null) return [];
   const one = node as Node;
   if ((one.type === "vectorSelector" || one.type === "matrixSelector") && one.matchers) {
-    const inside = one.matchers.map(({ name, type, value }) => `${selectorName(name)}${type}${JSON.stringify(value)}`);
-    return [`{${inside.join(",")}}`];
+    return [`{${one.matchers.map(({ name, type, value }) => matcher(name, value, type)).join(", ")}}`];
   }
   return Object.values(one).flatMap(selectors);
 }
-
-const selectorName = (name: string) => (/^[a-zA-Z_]\w*$/.test(name) ? name : JSON.stringify(name));
 
 export function RawView({ expr, range }: { expr: string; range: Range }) {
   const tree = useQuery({ queryKey: ["tree", expr], queryFn: ({ signal }) => data<unknown>("/api/v1/parse_query", { query: expr }, { method: "POST", signal }), staleTime: Number.POSITIVE_INFINITY });
@@ -43,7 +40,8 @@ export function RawView({ expr, range }: { expr: string; range: Range }) {
   const explained = useExplained(match, start, range.end, SERIES_SHOWN, match !== "");
   const [at, setAt] = useState(0);
   if (tree.error) return <Problem error={tree.error} what="The expression does not parse." />;
-  const untold = explained.error instanceof ApiError && explained.error.missing;
+  // Who may read samples may still not be told which replica sent them.
+  const untold = explained.error instanceof ApiError && explained.error.status === 403;
   if (explained.error && !untold) return <Problem error={explained.error} what="The stored samples could not be read." retry={() => void explained.refetch()} />;
   if (!tree.data || (match && !explained.data && !untold)) return <Wait height={320} />;
   if (found.length === 0) return <Empty title="This expression reads no series"><p>Raw samples belong to selectors such as up{"{"}job="node"{"}"}.</p></Empty>;
@@ -57,7 +55,7 @@ export function RawView({ expr, range }: { expr: string; range: Range }) {
             {found.map((one, index) => <option key={one} value={index}>{one}</option>)}
           </select>
         )}
-        {!untold && series.length > 1 && (
+        {series.length > 1 && (
           <select className="field grow mono" aria-label="Series" value={Math.min(at, series.length - 1)} onChange={(event) => setAt(Number(event.target.value))}>
             {series.map((one, index) => <option key={selector(one.labels)} value={index}>{selector(one.labels)}</option>)}
           </select>
@@ -65,13 +63,7 @@ export function RawView({ expr, range }: { expr: string; range: Range }) {
         {explained.data?.truncated && <span className="dim small">The first {series.length} series; add matchers to see others.</span>}
         {range.end - range.start > SPAN_MAX && <span className="dim small">The last {showSpan(SPAN_MAX)} of the range.</span>}
       </div>
-      {untold ? (
-        <StoredSamples match={match} range={range} />
-      ) : shown && explained.data ? (
-        <Lanes key={selector(shown.labels)} series={shown} start={explained.data.start} end={explained.data.end} />
-      ) : (
-        <Empty title="No sample is stored in this range"><p>The selector {match} matches nothing here.</p></Empty>
-      )}
+      {shown && explained.data ? <Lanes key={selector(shown.labels)} series={shown} start={explained.data.start} end={explained.data.end} /> : <StoredSamples match={match} range={range} why={untold ? "Which replica sent them is told to tokens with the right status." : "No replica sent them: nothing was chosen or left out."} />}
     </div>
   );
 }

@@ -1,10 +1,10 @@
-// Samples as they are stored, of a Weir that does not tell which replica sent them.
+// Samples as they are stored, where replicas are not told apart.
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { ask } from "../api/client";
 import type { QueryAnswer, Series } from "../api/types";
 import { selector } from "../parts/labels";
-import { sample } from "../parts/number";
+import { count, sample } from "../parts/number";
 import { Empty, Problem, Wait } from "../parts/state";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
 import { type Range, showSpan } from "../time/range";
@@ -15,7 +15,7 @@ type Row = [at: number, value: string, since: number | undefined];
 /** Samples of a short time alone: each is a row. */
 const SPAN_MAX = 3600;
 
-export function StoredSamples({ match, range }: { match: string; range: Range }) {
+export function StoredSamples({ match, range, why }: { match: string; range: Range; why: string }) {
   const zone = useZone();
   const [at, setAt] = useState(0);
   const span = Math.min(SPAN_MAX, Math.max(1, Math.round(range.end - range.start)));
@@ -39,14 +39,14 @@ export function StoredSamples({ match, range }: { match: string; range: Range })
   );
   if (found.error) return <Problem error={found.error} what="The stored samples could not be read." retry={() => void found.refetch()} />;
   if (!found.data) return <Wait height={320} />;
-  if (!series) return <Empty title="No sample is stored in this range"><p>The selector {match} matches nothing here.</p></Empty>;
+  if (!series) return <Empty title="No sample is stored in this range"><p>The selector {match} matches nothing here. Take a later or a longer range.</p></Empty>;
   return (
     <>
       <select className="field mono" aria-label="Series" value={Math.min(at, found.data.length - 1)} onChange={(event) => setAt(Number(event.target.value))}>
         {found.data.map((one, index) => <option key={selector(one.metric)} value={index}>{selector(one.metric)}</option>)}
       </select>
       <VirtualTable rows={rows} columns={columns} label="Stored samples" height={460} rowHeight={30} least={560} />
-      <p className="dim small">{rows.length} samples of the last {showSpan(span)}, after the pair became one series.</p>
+      <p className="dim small">{count(rows.length, "sample")} of the last {showSpan(span)}. {why}</p>
     </>
   );
 }

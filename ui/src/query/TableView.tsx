@@ -12,7 +12,7 @@ const LABEL_COLUMNS_MAX = 8;
 
 function shown(series: Series): string {
   if (series.value) return sample(series.value[1]);
-  if (series.histogram) return `histogram: ${sample(series.histogram[1].count)} observations, sum ${sample(series.histogram[1].sum)}`;
+  if (series.histogram) return `${sample(series.histogram[1].count)} observations, sum ${sample(series.histogram[1].sum)}`;
   const count = (series.values?.length ?? 0) + (series.histograms?.length ?? 0);
   return `${whole(count)} samples, last ${sample(series.values?.at(-1)?.[1] ?? series.histograms?.at(-1)?.[1].count ?? "")}`;
 }
@@ -24,7 +24,7 @@ export function TableView({ answer, at }: { answer: QueryAnswer; at: number }) {
   const series = useMemo(() => asSeries(answer), [answer]);
   const { common, names } = useMemo(() => distinguish(series.map((one) => one.metric)), [series]);
   const columns = useMemo<Column<Series>[]>(() => {
-    const value: Column<Series> = { key: "value", title: "Value", width: "minmax(120px, 1fr)", right: true, by: order, show: (row) => <span className="mono num" title={row.value?.[1]}>{shown(row)}</span> };
+    const value: Column<Series> = { key: "value", title: "Value", width: `minmax(${series.some((one) => one.histogram) ? 250 : 110}px, 1fr)`, right: true, pin: true, by: order, show: (row) => <span className="mono num" title={row.value?.[1]}>{shown(row)}</span> };
     if (series.length === 1 || names.length === 0 || names.length > LABEL_COLUMNS_MAX) {
       return [{ key: "series", title: "Series", width: "minmax(280px, 4fr)", show: (row) => <SeriesName labels={row.metric} /> }, value];
     }
@@ -48,12 +48,13 @@ export function TableView({ answer, at }: { answer: QueryAnswer; at: number }) {
       </Empty>
     );
   }
-  const withLabels = columns.length > 2 || (series.length > 1 && names.length > 0 && names.length <= LABEL_COLUMNS_MAX);
+  // A row has one line: labels that all series have stand above, and so do those of a single one, however long.
+  const shared = series.length === 1 || columns.some((column) => column.key !== "series" && column.key !== "value");
   return (
     <div className="table-view">
-      {withLabels && Object.keys(common).length > 0 && (
+      {shared && Object.keys(common).length > 0 && (
         <div className="legend-common">
-          <span className="dim small">all have</span> <LabelSet labels={common} />
+          {series.length > 1 && <span className="dim small">all have</span>} <LabelSet labels={common} />
         </div>
       )}
       <VirtualTable rows={series} columns={columns} label="Result" height={520} rowHeight={30} least={columns.length * 120 + 60} />

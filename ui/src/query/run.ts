@@ -8,9 +8,8 @@ export function useRange(expr: string, range: Range, on: boolean) {
   return useQuery({
     queryKey: ["range", expr, range.start, range.end, range.step],
     queryFn: async ({ signal }) => {
-      const began = performance.now();
       const answer = await ask<QueryAnswer>("/api/v1/query_range", { query: expr, start: range.start, end: range.end, step: range.step, stats: "true" }, { method: "POST", signal });
-      return { answer, range, took: (performance.now() - began) / 1000 };
+      return { answer, range };
     },
     enabled: on && expr.trim() !== "",
     placeholderData: keepPreviousData,
@@ -23,9 +22,8 @@ export function useInstant(expr: string, at: number, on: boolean) {
   return useQuery({
     queryKey: ["instant", expr, at],
     queryFn: async ({ signal }) => {
-      const began = performance.now();
       const answer = await ask<QueryAnswer>("/api/v1/query", { query: expr, time: at, stats: "true" }, { method: "POST", signal });
-      return { answer, at, took: (performance.now() - began) / 1000 };
+      return { answer, at };
     },
     enabled: on && expr.trim() !== "",
     placeholderData: keepPreviousData,

@@ -1,99 +1,53 @@
-// Who writes here: how much, how late, and what was refused.
+// Who writes here: how much, how late, in which protocol, and what was refused.
 import "../status/status.css";
-import { IconPlugConnected } from "@tabler/icons-react";
+import { IconCircleCheck, IconCircleX, IconPlugConnected, IconPlugConnectedX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "wouter";
-import { ask, data, prefix } from "../api/client";
-import { type Sample, rates, total, useMetrics } from "../api/metrics";
-import type { QueryAnswer, Series, Storage } from "../api/types";
+import { data } from "../api/client";
+import { rates, total, useMetrics } from "../api/metrics";
+import { type RatedSender, type Sender, useSenders } from "../api/senders";
+import type { Storage } from "../api/types";
+import { Ago } from "../parts/ago";
 import { Stat, Stats } from "../parts/figures";
-import { bytes, short, whole } from "../parts/number";
-import { queryLink } from "../parts/search";
+import { bytes, count, short, whole } from "../parts/number";
+import { remoteWrite } from "../parts/setup";
 import { Empty, Note, Problem, Snippet, Wait } from "../parts/state";
 import { Spark } from "../parts/Spark";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
-import { showSpan } from "../time/range";
+import { showTime, useZone } from "../time/zone";
+import { OwnMetrics } from "./OwnMetrics";
+import { advice, dropped, type Loss, losses } from "./losses";
 
-interface Sender {
-  instance: string;
-  cluster: string;
-  rate?: number;
-  pending?: number;
-  lag?: number;
-  failed?: number;
-  retried?: number;
-  dropped?: number;
-  shards?: number;
-  version?: string;
+const STATES = { silent: ["bad", IconPlugConnectedX, "Silent"], refused: ["warn", IconCircleX, "Refused"], fine: ["good", IconCircleCheck, "Fine"] } as const;
+const stateOf = (sender: Sender): keyof typeof STATES => (sender.silent ? "silent" : sender.lastError ? "refused" : "fine");
+
+function State({ sender }: { sender: Sender }) {
+  const [kind, Icon, word] = STATES[stateOf(sender)];
+  return <span className={`state ${kind}`} title={sender.lastError || (sender.silent ? "Nothing came for more than five minutes" : "The newest request was kept whole")}><Icon size={14} stroke={2} aria-hidden />{word}</span>;
 }
 
-/** What the senders' own metrics say, by the name of the column. They are stored here: they scrape themselves. */
-const ASKED: Record<Exclude<keyof Sender, "instance" | "cluster" | "version">, string> = {
-  rate: "sum by (cluster, instance) (rate(prometheus_remote_storage_samples_total[2m]))",
-  pending: "sum by (cluster, instance) (prometheus_remote_storage_samples_pending)",
-  lag: "max by (cluster, instance) (prometheus_remote_storage_highest_timestamp_in_seconds) - min by (cluster, instance) (prometheus_remote_storage_queue_highest_sent_timestamp_seconds)",
-  failed: "sum by (cluster, instance) (increase(prometheus_remote_storage_samples_failed_total[1h]))",
-  retried: "sum by (cluster, instance) (increase(prometheus_remote_storage_samples_retried_total[1h]))",
-  dropped: "sum by (cluster, instance) (increase(prometheus_remote_storage_samples_dropped_total[1h]))",
-  shards: "sum by (cluster, instance) (prometheus_remote_storage_shards)",
-};
-
-function useSenders() {
-  return useQuery({
-    queryKey: ["senders"],
-    queryFn: async ({ signal }) => {
-      const instant = async (query: string) => (await ask<QueryAnswer>("/api/v1/query", { query }, { method: "POST", signal })).data.result as Series[];
-      const [versions, ...columns] = await Promise.all([instant("prometheus_build_info"), ...Object.values(ASKED).map(instant)]);
-      const found = new Map<string, Sender>();
-      const sender = ({ metric }: Series) => {
-        const [cluster, instance] = [metric["cluster"] ?? "", metric["instance"] ?? ""];
-        const key = `${cluster} ${instance}`;
-        const one = found.get(key) ?? { cluster, instance };
-        found.set(key, one);
-        return one;
-      };
-      Object.keys(ASKED).forEach((name, index) => {
-        for (const series of columns[index] ?? []) sender(series)[name as "rate"] = Number(series.value?.[1]);
-      });
-      for (const series of versions ?? []) {
-        const key = `${series.metric["cluster"] ?? ""} ${series.metric["instance"] ?? ""}`;
-        const known = found.get(key);
-        if (known && series.metric["version"]) known.version = series.metric["version"];
-      }
-      return [...found.values()].sort((left, right) => (left.cluster + left.instance < right.cluster + right.instance ? -1 : 1));
-    },
-    refetchInterval: 10_000,
-  });
-}
-
-const NOT_REASONS = new Set(["weir_tsdb_samples_refused_total"]);
+const COLUMNS: Column<RatedSender>[] = [
+  { key: "cluster", title: "Pair", width: "minmax(80px, 1fr)", by: (row) => row.cluster, show: (row) => (row.cluster ? <Link href="/pairs">{row.cluster}</Link> : <span className="dim">none</span>) },
+  { key: "replica", title: "Replica", width: "minmax(76px, 0.8fr)", by: (row) => row.replica, show: (row) => row.replica || <span className="dim">none</span> },
+  { key: "state", title: "State", width: "104px", by: stateOf, show: (row) => <State sender={row} /> },
+  { key: "agent", title: "Program", width: "minmax(150px, 1.5fr)", by: (row) => row.userAgent, show: (row) => <span title={row.userAgent}>{row.userAgent || <span className="dim">does not say</span>}</span> },
+  { key: "protocol", title: "Protocol", width: "132px", by: (row) => row.protocol, show: (row) => <span title={`to ${row.path}`}>{row.protocol}</span> },
+  { key: "address", title: "From", width: "minmax(110px, 1fr)", by: (row) => row.address, show: (row) => <span className="mono" title={row.address}>{row.address || "–"}</span> },
+  { key: "rate", title: "Samples/s", width: "92px", right: true, by: (row) => row.rate ?? -1, show: (row) => (row.rate === undefined ? "–" : short(row.rate)) },
+  { key: "samples", title: "Samples", width: "88px", right: true, by: (row) => row.samples + row.histograms, show: (row) => <span title={`${whole(row.samples)} floats, ${whole(row.histograms)} histograms in ${count(row.requests, "request")} since ${new Date(row.firstAt * 1000).toISOString()}`}>{short(row.samples + row.histograms)}</span> },
+  { key: "lost", title: "Not kept", width: "84px", right: true, by: dropped, show: (row) => <span className={dropped(row) > 0 ? "warn" : ""}>{short(dropped(row))}</span> },
+  { key: "last", title: "Newest", width: "92px", by: (row) => -row.lastAt, show: (row) => <Ago at={row.lastAt} /> },
+];
 
 export default function SendersPage() {
   const senders = useSenders();
   const storage = useQuery({ queryKey: ["storage"], queryFn: ({ signal }) => data<Storage>("/api/v1/status/storage", {}, { signal }), refetchInterval: 10_000 });
   const { now, past, error } = useMetrics();
-  const samples = rates(past, "weir_tsdb_samples_total");
-  const body = rates(past, "weir_ingest_body_bytes_total");
-  const requests = rates(past, "weir_ingest_requests_total");
-  const refused = useMemo(() => (now ? refusals(now.samples) : []), [now]);
-  const reasons = refused.filter((one) => one.value > 0);
-  const newSeries = rates(past, "weir_tsdb_series");
-  const columns = useMemo<Column<Sender>[]>(
-    () => [
-      { key: "cluster", title: "Pair", width: "minmax(80px, 1fr)", by: (row) => row.cluster, show: (row) => row.cluster ? <Link href={`/pairs`}>{row.cluster}</Link> : <span className="dim">none</span> },
-      { key: "instance", title: "Prometheus", width: "minmax(150px, 1.6fr)", by: (row) => row.instance, show: (row) => <Link className="mono" href={queryLink(`rate(prometheus_remote_storage_samples_total{instance=${JSON.stringify(row.instance)}}[2m])`)}>{row.instance}</Link> },
-      { key: "version", title: "Version", width: "80px", by: (row) => row.version ?? "", show: (row) => row.version ?? "–" },
-      { key: "rate", title: "Samples/s", width: "90px", right: true, by: (row) => row.rate ?? -1, show: (row) => figure(row.rate) },
-      { key: "lag", title: "Lag", width: "80px", right: true, by: (row) => row.lag ?? -1, show: (row) => (row.lag === undefined ? "–" : <span className={row.lag > 60 ? "bad" : row.lag > 15 ? "warn" : ""}>{showSpan(Math.max(0, row.lag))}</span>) },
-      { key: "pending", title: "Waiting", width: "80px", right: true, by: (row) => row.pending ?? -1, show: (row) => figure(row.pending) },
-      { key: "shards", title: "Shards", width: "70px", right: true, by: (row) => row.shards ?? -1, show: (row) => figure(row.shards) },
-      { key: "failed", title: "Failed 1h", width: "86px", right: true, by: (row) => row.failed ?? -1, show: (row) => alarming(row.failed) },
-      { key: "retried", title: "Retried 1h", width: "90px", right: true, by: (row) => row.retried ?? -1, show: (row) => figure(row.retried) },
-      { key: "dropped", title: "Dropped 1h", width: "94px", right: true, by: (row) => row.dropped ?? -1, show: (row) => figure(row.dropped) },
-    ],
-    [],
-  );
+  const [samples, body, requests, newSeries] = ["weir_tsdb_samples_total", "weir_ingest_body_bytes_total", "weir_ingest_requests_total", "weir_tsdb_series"].map((name) => rates(past, name)) as [number[], number[], number[], number[]];
+  const lost = useMemo(() => losses(senders.data ?? []), [senders.data]);
+  const refused = lost.reduce((sum, one) => sum + (one.what === "samples" ? one.number : 0), 0);
+  const failed = lost.reduce((sum, one) => sum + (one.what === "requests" ? one.number : 0), 0);
   return (
     <>
       <div className="page-head"><h1>Senders</h1></div>
@@ -103,64 +57,64 @@ export default function SendersPage() {
         <Stat name="Requests" value={requests.length > 0 ? short(requests.at(-1) ?? 0) : "–"} unit="/s" more={<Spark values={requests} label="Requests per second lately" />} />
         <Stat name="Bytes in" value={body.length > 0 ? bytes(body.at(-1) ?? 0) : "–"} unit="/s" more={<Spark values={body} label="Bytes per second lately" />} />
         <Stat name="New series" value={newSeries.length > 0 ? short(newSeries.at(-1) ?? 0) : "–"} unit="/s" more={`${short(total(now, "weir_tsdb_series") ?? 0)} in memory`} />
-        <Stat name="Not kept" value={whole(reasons.reduce((sum, one) => sum + one.value, 0))} kind={reasons.length > 0 ? "warn" : "good"} more="samples, requests, exemplars since the start" />
+        <Stat name="Not kept" value={senders.data ? short(refused) : "–"} unit={refused === 1 ? "sample" : "samples"} kind={refused + failed > 0 ? "warn" : "good"} more={failed > 0 ? `and ${count(failed, "request")} turned away` : "since the start"} />
       </Stats>
-      <section className="card" aria-label="Senders">
-        <header><h2>Prometheus servers</h2><span className="dim small">as their own metrics tell, which are stored here</span></header>
+      <section className="card" aria-label="Who writes">
+        <header><h2>Who writes</h2><span className="dim small">by what each request says of itself</span></header>
         {senders.error && !senders.data ? (
           <div className="body"><Problem error={senders.error} what="The senders could not be asked for." retry={() => void senders.refetch()} /></div>
         ) : !senders.data ? (
           <Wait height={160} />
         ) : senders.data.length === 0 ? (
-          <Empty title="No sender tells of itself" icon={<IconPlugConnected size={36} stroke={1.4} />}>
-            <p>{(total(now, "weir_tsdb_samples_total") ?? 0) > 0 ? "Samples arrive, but the senders do not scrape themselves. Add this job to each of them:" : "Nothing was written yet. Point a Prometheus here, and let it scrape itself:"}</p>
-            <Snippet text={`scrape_configs:\n  - job_name: prometheus\n    static_configs: [{targets: ["localhost:9090"]}]\nremote_write:\n  - url: ${location.origin}${prefix}/api/v1/write`} />
+          <Empty title="Nothing was written since the start" icon={<IconPlugConnected size={36} stroke={1.4} />}>
+            <p>Point a Prometheus, a vmagent or an OpenTelemetry collector here:</p>
+            <Snippet text={remoteWrite()} />
           </Empty>
         ) : (
-          <VirtualTable rows={senders.data} columns={columns} label="Senders" height={480} rowHeight={36} least={980} />
+          <VirtualTable rows={senders.data} columns={COLUMNS} label="Senders" height={420} rowHeight={36} rowKey={(row) => row.key} least={1010} />
         )}
       </section>
-      <div className="half">
+      {!senders.error && (
         <section className="card" aria-label="What was not kept">
-          <header><h2>What was not kept, by reason</h2></header>
-          {reasons.length === 0 ? (
-            <p className="wait" style={{ minHeight: 90 }}>Nothing was refused since the start.</p>
-          ) : (
-            <table className="plain"><thead><tr><th>Reason</th><th>What</th><th className="r">Since the start</th></tr></thead><tbody>
-              {reasons.map((one) => <tr key={`${one.name} ${JSON.stringify(one.labels)}`}><td>{reason(one)}</td><td className="dim">{what(one.name)}</td><td className="r">{whole(one.value)}</td></tr>)}
-            </tbody></table>
-          )}
-          <p className="body dim small">The answer to a refused request names the first offending series; Prometheus writes it to its log.</p>
+          <header><h2>What was not kept</h2><span className="dim small">by reason, with the first offenders of the newest request that had any</span></header>
+          {!senders.data ? <Wait height={90} /> : lost.length === 0 ? <p className="wait" style={{ minHeight: 90 }}>Everything that was sent since the start was kept.</p> : <div className="losses">{lost.map((one) => <LossLine key={`${one.what} ${one.reason}`} loss={one} />)}</div>}
+          {(total(now, "weir_ingest_exemplars_dropped_total") ?? 0) > 0 && <p className="body dim small">Besides, {count(total(now, "weir_ingest_exemplars_dropped_total") ?? 0, "exemplar")} had unusable labels.</p>}
         </section>
-        <section className="card" aria-label="Refused series">
-          <header><h2>Metrics over a limit</h2></header>
-          {storage.data && storage.data.refusedSeries.length > 0 ? (
-            <>
-              <table className="plain"><thead><tr><th>Metric</th><th className="r">New series refused</th></tr></thead><tbody>
-                {storage.data.refusedSeries.map(({ name, value }) => <tr key={name}><td className="mono wrapped"><Link href={`/cardinality?match=${encodeURIComponent(name)}`}>{name}</Link></td><td className="r">{whole(value)}</td></tr>)}
-              </tbody></table>
-              <div className="body"><Note kind="info">Known series of these metrics go on. Find the label that explodes, or raise `storage.series_per_metric_max`.</Note></div>
-            </>
-          ) : (
-            <p className="wait" style={{ minHeight: 90 }}>No metric ran into a limit.</p>
-          )}
+      )}
+      <OwnMetrics />
+      {storage.data && storage.data.refusedSeries.length > 0 && (
+        <section className="card" aria-label="Metrics over a limit">
+          <header><h2>Metrics over a limit</h2><span className="dim small">known series go on, new ones are refused</span></header>
+          <table className="plain"><thead><tr><th>Metric</th><th className="r">New series refused</th></tr></thead><tbody>
+            {storage.data.refusedSeries.map(({ name, value }) => <tr key={name}><td className="mono wrapped"><Link href={`/cardinality?match=${encodeURIComponent(name)}`}>{name}</Link></td><td className="r">{whole(value)}</td></tr>)}
+          </tbody></table>
+          <div className="body"><Note kind="info">Find the label that explodes on the cardinality page, or raise <code>storage.series_per_metric_max</code>.</Note></div>
         </section>
-      </div>
+      )}
     </>
   );
 }
 
-const figure = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? <span className="dim">–</span> : short(value));
-const alarming = (value: number | undefined) => (value !== undefined && value > 0 ? <span className="bad">{short(value)}</span> : figure(value));
-
-/** Every counter of something that was not kept. */
-export function refusals(samples: Map<string, Sample[]>): Sample[] {
-  return [...samples]
-    .filter(([name]) => /^weir_(ingest|tsdb)_.*(refused|dropped|rejected|errors|conflicts).*_total$/.test(name) || name === "weir_ingest_requests_total")
-    .flatMap(([name, list]) => (list.length > 1 && NOT_REASONS.has(name) ? list.filter((one) => Object.keys(one.labels).length > 0) : list))
-    .filter((one) => !(one.name === "weir_ingest_requests_total" && one.labels["outcome"] === "written"))
-    .sort((left, right) => right.value - left.value);
+function LossLine({ loss }: { loss: Loss }) {
+  const zone = useZone();
+  return (
+    <article className="loss">
+      <div className="row wrap">
+        <b>{loss.reason.replaceAll("_", " ")}</b>
+        <span className={`num ${loss.purpose ? "soft" : "warn"}`}>{whole(loss.number)} {loss.number === 1 ? loss.what.slice(0, -1) : loss.what}</span>
+        <span className="dim small">last <Ago at={loss.lastAt} />, from {loss.from.join(", ")}</span>
+      </div>
+      {loss.first.length > 0 && (
+        <ul>
+          {loss.first.map(({ series, at, why }) => (
+            <li key={`${series} ${at}`}>
+              <code className="wrapped" dir="auto">{series}</code>
+              <span className="soft small wrapped">{at !== null && `${showTime(at, zone)}: `}{why}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <span className="small soft">{advice(loss.reason)}</span>
+    </article>
+  );
 }
-
-const reason = (one: Sample) => (Object.values(one.labels).join(", ") || one.name.replace(/^weir_(ingest|tsdb)_/, "").replace(/_total$/, "")).replaceAll("_", " ");
-const what = (name: string) => (name.includes("request") ? "requests" : name.includes("exemplar") ? "exemplars" : name.includes("append") ? "requests" : "samples");

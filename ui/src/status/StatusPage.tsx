@@ -3,7 +3,8 @@ import "./status.css";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconAlertTriangle, IconCircleCheck, IconCircleDashed, IconRefresh } from "@tabler/icons-react";
 import { useMemo } from "react";
-import { data, prefix, text } from "../api/client";
+import { Link } from "wouter";
+import { data, text } from "../api/client";
 import { Ago } from "../parts/ago";
 import { matches, useParams } from "../parts/search";
 import { SearchField } from "../parts/SearchField";
@@ -81,7 +82,7 @@ function Flags() {
 }
 
 function Checks() {
-  const checks = useChecks(`${location.origin}${prefix}`);
+  const checks = useChecks();
   const open = checks.filter((check) => check.state === "open").length;
   return (
     <section className="card" aria-label="Self-check">
@@ -91,7 +92,7 @@ function Checks() {
           <div className="check" key={check.title}>
             {check.state === "done" ? <IconCircleCheck size={20} color="var(--good)" aria-label="Done" /> : check.state === "open" ? <IconAlertTriangle size={20} color="var(--warn)" aria-label="To do" /> : <IconCircleDashed size={20} color="var(--ink-3)" aria-label="Not known" />}
             <div><b>{check.title}</b></div>
-            <div className="why">{check.why}</div>
+            <div className="why">{check.why}{check.state === "open" && check.link && <> <Link href={check.link.to}>{check.link.text}</Link></>}</div>
             {check.state === "open" && check.add && <Snippet text={check.add} />}
           </div>
         ))}

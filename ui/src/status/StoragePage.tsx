@@ -5,9 +5,9 @@ import { data } from "../api/client";
 import { rates, total, useMetrics } from "../api/metrics";
 import type { Parts, Storage } from "../api/types";
 import { Stat, Stats } from "../parts/figures";
-import { bytes, short, whole } from "../parts/number";
+import { bytes, count, short, whole } from "../parts/number";
 import { Note, Problem, Wait } from "../parts/state";
-import { showSpan } from "../time/range";
+import { parseSpan, showSpan } from "../time/range";
 
 /** What a part's level means to a reader. */
 const LEVELS: Record<string, string> = { spilled: "written from memory, small", merged: "merged, a stretch of a day", sealed: "a whole day, as small as it gets" };
@@ -20,6 +20,15 @@ export function growth(days: [string, Parts][]): number | undefined {
   return whole.length === 0 ? undefined : whole.reduce((sum, [, parts]) => sum + parts.bytes, 0) / whole.length;
 }
 
+/**
+ * Bytes that parts take once retention drops as much as comes in, and, where the disk is full before, the seconds until
+ * then. `kept` is the retention in seconds.
+ */
+export function forecast(perDay: number, parts: number, free: number, kept: number | undefined): { full?: number; lasts?: number } {
+  const full = kept === undefined ? Number.POSITIVE_INFINITY : (perDay * kept) / 86_400;
+  return full - parts <= free ? { full } : { lasts: (free / perDay) * 86_400 };
+}
+
 export default function StoragePage() {
   const storage = useQuery({ queryKey: ["storage"], queryFn: ({ signal }) => data<Storage>("/api/v1/status/storage", {}, { signal }), refetchInterval: 5_000 });
   const runtime = useQuery({ queryKey: ["runtime"], queryFn: ({ signal }) => data<Record<string, string>>("/api/v1/status/runtimeinfo", {}, { signal }), staleTime: 60_000 });
@@ -29,7 +38,8 @@ export default function StoragePage() {
   if (!found) return <Wait height={420} />;
   const days = Object.entries(found.days).sort(([left], [right]) => (left < right ? -1 : 1));
   const perDay = growth(days);
-  const lasts = perDay ? found.freeBytes / perDay : undefined;
+  const retention = (runtime.data?.["storageRetention"] ?? "–").split(" or ")[0] as string;
+  const { full, lasts } = perDay ? forecast(perDay, found.parts.bytes, found.freeBytes, parseSpan(retention)) : {};
   const used = found.parts.bytes + found.log.bytes;
   const most = Math.max(1, ...days.map(([, parts]) => parts.bytes));
   const resident = total(now, "process_resident_memory_bytes");
@@ -49,11 +59,16 @@ export default function StoragePage() {
       ))}
       <Stats>
         <Stat name="On disk" value={bytes(used)} more={`${bytes(found.freeBytes)} free`} />
-        <Stat name="Samples in parts" value={short(found.parts.samples)} more={`${each(found.parts)} bytes each`} />
+        <Stat name="Samples in parts" value={short(found.parts.samples)} more={found.parts.samples > 0 ? `${each(found.parts)} bytes each` : "none written out yet"} />
         <Stat name="In memory only" value={short(found.head.samples)} unit="samples" more={`${bytes(found.head.bytes)}, safe in the log`} />
         <Stat name="Series in memory" value={whole(found.series)} more={names === undefined ? "" : `${bytes(names)} of names`} />
-        <Stat name="Disk lasts" value={lasts === undefined ? "–" : lasts > 3650 ? "10 y +" : showSpan(lasts * 86_400)} kind={lasts !== undefined && lasts < 14 ? "warn" : undefined} more={perDay === undefined ? "after the first whole day" : `at ${bytes(perDay)} a day`} />
-        <Stat name="Kept for" value={(runtime.data?.["storageRetention"] ?? "–").split(" or ")[0]} more="retention" />
+        <Stat
+          name="Disk lasts"
+          value={full !== undefined ? "for good" : lasts === undefined ? "–" : showSpan(Math.floor(lasts / 3600) * 3600)}
+          kind={lasts !== undefined && lasts < 14 * 86_400 ? "warn" : undefined}
+          more={perDay === undefined ? "told after the first whole day" : full === undefined ? `at ${bytes(perDay)} a day` : `${bytes(full)} once ${retention} are full`}
+        />
+        <Stat name="Kept for" value={retention} more={perDay === undefined ? "retention" : `${bytes(perDay)} a day`} />
       </Stats>
       <div className="half">
         <section className="card" aria-label="Days">
@@ -77,8 +92,8 @@ export default function StoragePage() {
           <section className="card" aria-label="Log and memory">
             <header><h2>Log, merges, memory</h2></header>
             <dl className="kv">
-              <dt>Log</dt><dd className="num">{bytes(found.log.bytes)} in {whole(found.log.segments)} segments</dd>
-              <dt>Merges</dt><dd className="num">{merging.length > 0 ? `${((100 * merging.reduce((sum, one) => sum + one, 0)) / merging.length).toFixed(1)} % of a CPU lately` : "–"}; {whole(total(now, "weir_tsdb_parts_merged_total") ?? 0)} parts merged since the start</dd>
+              <dt>Log</dt><dd className="num">{bytes(found.log.bytes)} in {count(found.log.segments, "segment")}</dd>
+              <dt>Merges</dt><dd className="num">{merging.length > 0 ? `${((100 * merging.reduce((sum, one) => sum + one, 0)) / merging.length).toFixed(1)} % of a CPU lately` : "–"}; {count(total(now, "weir_tsdb_parts_merged_total") ?? 0, "part")} merged since the start</dd>
               <dt>Process</dt><dd className="num">{resident === undefined ? "–" : `${bytes(resident)} resident`}</dd>
               <dt>Head</dt><dd className="num">{bytes(found.head.bytes)}</dd>
               <dt>Names</dt><dd className="num">{names === undefined ? "–" : bytes(names)}</dd>

@@ -3,15 +3,22 @@ import "../alerts/alerts.css";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
-import { ApiError, data } from "../api/client";
+import { EpisodeStrip, type Stretch } from "../alerts/EpisodeStrip";
+import { data } from "../api/client";
 import type { Backtest as Result } from "../api/rules";
 import { Stat, Stats } from "../parts/figures";
 import { LabelSet } from "../parts/labels";
-import { whole } from "../parts/number";
+import { count, whole } from "../parts/number";
 import { queryLink, useParams } from "../parts/search";
-import { Empty, Note, Problem, Snippet, Wait } from "../parts/state";
+import { Empty, Note, Problem, Wait } from "../parts/state";
 import { parseSpan, showSpan } from "../time/range";
-import { showTime, useZone } from "../time/zone";
+import { showTime, useZone, type Zone } from "../time/zone";
+
+function stretches(one: Result["alerts"][number]["episodes"][number], last: number, zone: Zone): Stretch[] {
+  const end = one.endedAt ?? last;
+  const pending = { from: one.activeAt, to: one.firedAt ?? end, fired: false, title: `pending from ${showTime(one.activeAt, zone)}` };
+  return one.firedAt === null ? [pending] : [pending, { from: one.firedAt, to: end, fired: true, title: `fired ${showTime(one.firedAt, zone)} for ${showSpan(one.firing)}, peak ${one.peak}` }];
+}
 
 export default function Backtest() {
   const zone = useZone();
@@ -40,14 +47,13 @@ export default function Backtest() {
           <label>over the last<select className="field" value={back} onChange={(event) => setBack(event.target.value)}>{["1h", "6h", "1d", "3d", "7d", "14d"].map((one) => <option key={one}>{one}</option>)}</select></label>
         </div>
         <div className="row"><button type="submit" className="btn primary" disabled={run.isPending}>Try it</button><Link className="btn" href={queryLink(expr)}>Graph it</Link></div>
-        <p className="dim small">Nothing is saved and nobody is told. Unit tests with made-up series run from the terminal, also in CI:</p>
-        <Snippet text="weir test rules tests/*.test.yml" />
+        <p className="dim small">Nothing is saved and nobody is told. <Link href="/tools?tool=tests">Unit tests</Link> try rules on made-up series.</p>
       </form>
       <section className="card" aria-label="When it would have fired" aria-live="polite">
         <header><h2>When it would have fired</h2></header>
         <div className="body stack">
           {run.isPending ? <Wait height={200} /> : run.error ? (
-            run.error instanceof ApiError && run.error.missing ? <Note kind="info">This Weir is older than its page and cannot try rules. <Link href={queryLink(expr)}>Graph the expression</Link> instead.</Note> : <Problem error={run.error} what="The rule could not be tried." />
+            <Problem error={run.error} what="The rule could not be tried." />
           ) : !found ? <Empty title="Try before you save"><p>Change a threshold or a hold, and see how often it would have woken somebody.</p></Empty> : (
             <>
               <Stats>
@@ -59,16 +65,7 @@ export default function Backtest() {
               {found.alerts.map((alert) => (
                 <div key={JSON.stringify(alert.labels)} className="stack tight">
                   <LabelSet labels={alert.labels} />
-                  <div className="episode-strip" role="img" aria-label={`${alert.episodes.length} episodes`}>
-                    {alert.episodes.map((one) => {
-                      const share = (at: number) => (100 * (at - found.start)) / (found.end - found.start);
-                      const end = one.endedAt ?? found.end;
-                      return [
-                        <i key={one.activeAt} style={{ left: `${share(one.activeAt)}%`, width: `${share(one.firedAt ?? end) - share(one.activeAt)}%` }} title={`pending from ${showTime(one.activeAt, zone)}`} />,
-                        one.firedAt !== null && <i key={`f${one.activeAt}`} className="fired" style={{ left: `${share(one.firedAt)}%`, width: `${share(end) - share(one.firedAt)}%` }} title={`fired ${showTime(one.firedAt, zone)} for ${showSpan(one.firing)}, peak ${one.peak}`} />,
-                      ];
-                    })}
-                  </div>
+                  <EpisodeStrip start={found.start} end={found.end} stretches={alert.episodes.flatMap((one) => stretches(one, found.end, zone))} label={count(alert.episodes.length, "episode")} axis />
                   <ul className="small soft">
                     {alert.episodes.slice(0, 6).map((one) => <li key={one.activeAt} className="num">{showTime(one.activeAt, zone)}: {one.firedAt === null ? "pending only" : `fired ${showSpan(one.firedAt - one.activeAt)} later, for ${showSpan(one.firing)}`}, peak {one.peak}</li>)}
                     {alert.episodes.length > 6 && <li className="dim">and {alert.episodes.length - 6} more</li>}

@@ -35,8 +35,6 @@ export default function Tokens() {
         <header><h2>Tokens</h2></header>
         {refused ? (
           <div className="body"><Note kind="info"><div className="what">Tokens are made by administrators</div><div className="next">Use a token with the right admin (the key symbol at the top), or make one from the terminal: weir token --help</div></Note></div>
-        ) : list.error instanceof ApiError && list.error.missing ? (
-          <div className="body"><Note kind="info">This Weir is older than its page and has no tokens.</Note></div>
         ) : list.error ? (
           <div className="body"><Problem error={list.error} what="The tokens could not be listed." /></div>
         ) : !list.data ? (
@@ -116,7 +114,7 @@ function Picture({ token }: { token: string }) {
     const timer = setTimeout(async () => {
       try {
         const answer = await authorized(address("/graph.svg", query), { signal: stop.signal });
-        if (!answer.ok) throw new Error(answer.status === 404 ? "This Weir is older than its page and draws no pictures." : (await answer.text()).trim());
+        if (!answer.ok) throw new Error((await answer.text()).trim());
         url = URL.createObjectURL(await answer.blob());
         setPicture({ url });
       } catch (error) {

@@ -8,6 +8,7 @@ import { Wait } from "../parts/state";
 const TOOLS: Record<string, { title: string; view: ComponentType }> = {
   relabel: { title: "Relabelling", view: lazy(() => import("./Relabel")) },
   format: { title: "Format and tree", view: lazy(() => import("./Format")) },
+  tests: { title: "Unit tests", view: lazy(() => import("./UnitTests")) },
   backtest: { title: "Try a rule", view: lazy(() => import("./Backtest")) },
   tokens: { title: "Tokens and pictures", view: lazy(() => import("./Tokens")) },
 };

@@ -59,6 +59,19 @@ describe("query", { timeout: 120_000 }, () => {
       await page.locator(".graph-host[data-drawn='4']").waitFor();
     }));
 
+  test("the function at hand shows what it takes, and Escape sends it away", () =>
+    visit("query", async (page) => {
+      await page.getByRole("textbox", { name: "Expression 1" }).click();
+      await page.keyboard.insertText("histogram_quantile(0.9, x)");
+      await page.keyboard.press("ArrowLeft");
+      await page.locator(".cm-signature .now", { hasText: "histograms or buckets" }).waitFor();
+      await page.keyboard.press("Control+ArrowLeft");
+      await page.keyboard.press("Control+ArrowLeft");
+      await page.locator(".cm-signature .now", { hasText: "φ 0–1" }).waitFor();
+      await page.keyboard.press("Escape");
+      await page.locator(".cm-signature").waitFor({ state: "detached" });
+    }));
+
   test("a mistake is marked where it is", () =>
     visit("query", async (page) => {
       await page.getByRole("textbox", { name: "Expression 1" }).click();
@@ -67,6 +80,12 @@ describe("query", { timeout: 120_000 }, () => {
       assert.equal(await page.locator(".cm-lintRange-error").first().innerText(), "by");
       await page.keyboard.press("ControlOrMeta+Enter");
       await page.getByRole("alert").filter({ hasText: "parse error" }).waitFor();
+    }));
+
+  test("a warning of the answer is marked where it belongs", () =>
+    visit(query("rate(up[5m])"), async (page) => {
+      await page.locator(".cm-lintRange-info", { hasText: "up" }).waitFor();
+      await page.getByText("metric might not be a counter").first().waitFor();
     }));
 
   test("an expression is laid out by the server", () =>
@@ -125,6 +144,20 @@ describe("query", { timeout: 120_000 }, () => {
         return seen.size;
       });
       assert.ok(colours > 20, `${colours} colours`);
+    }));
+
+  test("native histograms become one too, and the graph counts their observations", () =>
+    visit(query("latency_seconds", "&g0.tab=graph"), async (page) => {
+      await answered(page);
+      await page.getByText("the number of observations is drawn").waitFor();
+      assert.doesNotMatch(await page.locator(".legend-figure").first().innerText(), /s$/);
+      await page.getByRole("tab", { name: "Heat map" }).click();
+      await page.locator("canvas[data-heat='native']").waitFor();
+      await page.getByRole("tab", { name: "Table" }).click();
+      await page.getByRole("table", { name: "Result" }).getByText(/observations, sum/).waitFor();
+      // Nobody names a replica of it: its samples are shown as they are stored.
+      await page.getByRole("tab", { name: "Raw" }).click();
+      await page.getByRole("table", { name: "Stored samples" }).getByRole("row").nth(3).waitFor();
     }));
 
   test("explain names each part with its time and samples", () =>
@@ -242,12 +275,11 @@ describe("the other pages", { timeout: 120_000 }, () => {
       await page.getByRole("table", { name: "Groups" }).getByText("availability").waitFor();
     }));
 
-  test("rules: what a rule saw at its last evaluations, and when it would have fired", async (t) => {
-    const rules = (await (await fetch(`${world.url}/api/v1/rules`)).json()).data.groups.flatMap((group) => group.rules);
-    if (!rules[0].id) return t.skip("this Weir keeps no evaluations yet");
+  test("rules: what a rule saw at its last evaluations, and when it would have fired", async () => {
     await visit("rules?search=TargetDown", async (page) => {
       await page.getByRole("button", { name: "TargetDown" }).click();
       await page.getByText(/^Last \d+ evaluations$/).waitFor();
+      await page.getByRole("complementary").getByRole("img", { name: /times firing$/ }).waitFor();
       await page.getByText("As a table").click();
       await page.getByRole("complementary").getByRole("cell", { name: "fine" }).first().waitFor();
       await page.getByRole("link", { name: "Edit it and try it on past days" }).click();
@@ -269,6 +301,7 @@ describe("the other pages", { timeout: 120_000 }, () => {
     const pair = page.getByRole("region", { name: "Pair eu1" });
     await pair.getByText("because a sent nothing").waitFor();
     await pair.locator(".replica", { hasText: "Silent" }).waitFor();
+    await pair.locator(".warn", { hasText: "clock +12.4s" }).waitFor();
     await pair.getByText("only b").waitFor();
     await pair.locator(".label", { hasText: "<b>h1</b>:9100" }).waitFor();
     await pair.getByLabel("Prefer another replica of eu1").selectOption("b");
@@ -282,8 +315,7 @@ describe("the other pages", { timeout: 120_000 }, () => {
     await context.close();
   });
 
-  test("pairs: the real pair is there, with both replicas live", async (t) => {
-    if ((await fetch(`${world.url}/api/v1/status/ha`)).status === 404) return t.skip("this Weir does not tell of its pairs yet");
+  test("pairs: the real pair is there, with both replicas live", async () => {
     await visit("pairs?match=up{job=%22node%22}", async (page) => {
       const pair = page.getByRole("region", { name: "Pair eu1" });
       await eventually("both live", async () => (await pair.locator(".replica", { hasText: "Live" }).count()) === 2);
@@ -295,11 +327,25 @@ describe("the other pages", { timeout: 120_000 }, () => {
     });
   });
 
-  test("senders: both of the pair send, with rate and lag", () =>
-    visit("senders", async (page) => {
-      for (const port of [world.ports.a, world.ports.b]) await rows(page, "Senders").filter({ hasText: `127.0.0.1:${port}` }).waitFor();
+  test("senders: both of the pair with protocol, rate and lag, and what was refused of a third", async () => {
+    const now = Date.now();
+    const bad = { labels: { __name__: "ancient", note: HOSTILE.markup, cluster: "shop", __replica__: "b" }, samples: [[now - 400 * 86_400_000, 1], [now, 2]] };
+    await assert.rejects(world.push([bad]), /too_old/);
+    await visit("senders", async (page) => {
+      for (const replica of ["a", "b"]) {
+        const row = rows(page, "Senders").filter({ hasText: `eu1${replica}` }).filter({ hasText: "Prometheus/" });
+        await row.getByText("remote write 1.0").waitFor();
+        await eventually("a rate", async () => Number((await row.getByRole("cell").nth(6).innerText()).replace("k", "000")) > 0);
+      }
+      for (const port of [world.ports.a, world.ports.b]) await rows(page, "Prometheus servers by their metrics").filter({ hasText: `127.0.0.1:${port}` }).waitFor();
+      const loss = page.locator(".loss", { hasText: "too old" });
+      await loss.getByText("1 sample").waitFor();
+      await loss.getByText(`ancient{cluster="shop", note=`).waitFor();
+      await loss.getByText("from shop/b").waitFor();
+      assert.equal(await page.evaluate(() => window.broken), undefined);
       await page.locator(".stat", { hasText: "Samples in" }).getByText(/[\d.]+k? \/s/).waitFor();
-    }));
+    });
+  });
 
   test("cardinality: from the largest metric to its labels, and advice to copy", () =>
     visit("cardinality", async (page) => {
@@ -325,7 +371,7 @@ describe("the other pages", { timeout: 120_000 }, () => {
       await row.waitFor();
       await row.getByRole("button", { name: "Stop" }).click();
       assert.equal((await (await slow).json()).errorType, "canceled");
-      await rows(page, "Most expensive queries").nth(1).waitFor();
+      await rows(page, "Most expensive queries").filter({ hasText: "rule TargetDown of group availability" }).waitFor();
     }));
 
   test("storage: what is kept, and where", () =>
@@ -341,6 +387,24 @@ describe("the other pages", { timeout: 120_000 }, () => {
       await page.locator(".check", { hasText: "Rules are loaded, and work" }).getByText("broken:rule").waitFor();
       await page.getByRole("button", { name: "Reload" }).click();
       await page.getByText("read again").waitFor();
+    }));
+
+  test("tools: unit tests of rules pass, fail with what is missing, and name a line that cannot be read", () =>
+    visit("tools?tool=tests", async (page) => {
+      const run = () => page.getByRole("button", { name: "Run the tests" }).click();
+      await run();
+      await page.getByText("The test passes.").waitFor();
+      const tests = page.getByLabel("Unit tests, for promtool or vmalert-tool");
+      await tests.fill((await tests.inputValue()).replace("value: 1}", "value: 7}"));
+      await run();
+      await page.locator(".diff .missing", { hasText: 'job:up:sum{job="node"} 7' }).waitFor();
+      await page.locator(".diff .extra", { hasText: 'job:up:sum{job="node"} 1' }).waitFor();
+      await page.locator(".diff").locator("..").getByRole("button", { name: /^line \d+$/ }).click();
+      const selected = await tests.evaluate((field) => field.value.slice(field.selectionStart, field.selectionEnd));
+      assert.match(selected, /- expr: job:up:sum/);
+      await page.getByLabel("The rules they test").fill("groups:\n  - name: g\n    rules: [{record: a, expr: up +}]\n");
+      await run();
+      await page.getByRole("alert").filter({ hasText: "The tests cannot be run" }).getByText(/Rules, line 3/).waitFor();
     }));
 
   test("tools: relabelling step by step, an expression as a tree, a picture", () =>

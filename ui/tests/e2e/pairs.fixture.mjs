@@ -8,7 +8,7 @@ export function pairs(now) {
       {
         cluster: "eu1", series: 12_345, order: ["a", "b"], preference: [{ from: now - 86_400, order: ["a", "b"], by: "operator" }], leading: "b",
         lastSwitch: { at: now - 1500, from: "a", to: "b", why: "a sent nothing" }, fillRatio: 0.4166, gapsFilled: 37,
-        lanes: [lane("a", { state: "silent", newestSample: now - 1500, lastArrival: now - 1499 }), lane("b", { rank: 2, clockSkew: -0.02, received: 480_100, covered: 270_400, kept: 209_700, conflicts: 3 })],
+        lanes: [lane("a", { state: "silent", newestSample: now - 1500, lastArrival: now - 1499 }), lane("b", { rank: 2, clockSkew: 12.4, received: 480_100, covered: 270_400, kept: 209_700, conflicts: 3 })],
         targets: { seen: 41, oneReplicaOnly: [{ labels: { job: "node", instance: "<b>h1</b>:9100" }, replica: "b" }], oneReplicaOnlyCount: 1 },
         warnings: [{ kind: "silent", replica: "a", text: "replica \"a\" of cluster=\"eu1\" has sent nothing for 25m" }],
       },

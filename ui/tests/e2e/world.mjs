@@ -141,7 +141,7 @@ remote_write:
     }
     const query = async (text) => (await (await fetch(`${url}/api/v1/query?query=${encodeURIComponent(text)}`)).json()).data.result;
     await eventually("the pair's samples", async () => (await query('count(up{job="prometheus"})'))[0]?.value[1] === "2");
-    if (history) await pushHistory(url);
+    if (history) await Promise.all([pushHistory(url), pushNative(url)]);
     return { url, folder, replicas, ports: { weir, a, b, node, alertmanager }, query, stop, push: (all) => push(url, all) };
   } catch (error) {
     await stop();
@@ -206,6 +206,25 @@ async function pushHistory(url) {
     })),
     50,
   );
+}
+
+/** An hour of a native histogram, as OpenTelemetry sends it, and of no pair. */
+async function pushNative(url) {
+  const end = Math.floor(Date.now() / 15_000) * 15_000;
+  const buckets = new Array(40).fill(0);
+  const dataPoints = [];
+  for (let at = end - 3_600_000; at <= end; at += 15_000) {
+    const middle = 20 + 8 * Math.sin(at / 600_000);
+    buckets.forEach((_, index) => { buckets[index] += Math.round(30 * Math.exp(-((index - middle) ** 2) / 18)); });
+    dataPoints.push({
+      startTimeUnixNano: `${end - 3_600_000}000000`, timeUnixNano: `${at}000000`, count: String(buckets.reduce((sum, one) => sum + one, 0)), sum: at / 1e9,
+      scale: 2, zeroCount: "0", positive: { offset: -20, bucketCounts: buckets.map(String) },
+    });
+  }
+  const metrics = [{ name: "latency", unit: "s", exponentialHistogram: { aggregationTemporality: 2, dataPoints } }];
+  const body = { resourceMetrics: [{ resource: { attributes: [{ key: "service.name", value: { stringValue: "api" } }] }, scopeMetrics: [{ metrics }] }] };
+  const answer = await fetch(`${url}/api/v1/otlp/v1/metrics`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`otlp: ${answer.status} ${await answer.text()}`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,4 +1,5 @@
 // What the page works out by itself, without a server or a browser.
+import type { Failure, Refusal, Sender } from "../../src/api/senders";
 import { describe, expect, test } from "vitest";
 
 describe("time", async () => {
@@ -115,21 +116,68 @@ describe("what leaves the page", async () => {
   });
 });
 
+describe("signatures", async () => {
+  const { EditorState } = await import("@codemirror/state");
+  const { LRLanguage } = await import("@codemirror/language");
+  const { parser } = await import("@prometheus-io/lezer-promql");
+  const { callAt } = await import("../../src/query/signature");
+
+  // The caret stands at the bar.
+  const at = (marked: string) => {
+    const state = EditorState.create({ doc: marked.replace("|", ""), extensions: [LRLanguage.define({ parser })] });
+    const found = callAt(state, marked.indexOf("|"));
+    return found && `${found.signature.name}(${found.signature.parameters.map((text, index) => (index === Math.min(found.argument, found.signature.parameters.length - 1) ? `*${text}*` : text)).join(", ")}) ${found.signature.gives}`;
+  };
+  test("the innermost call around the caret, and its argument", () => {
+    expect(at("rate(|)")).toBe("rate(*range*) vector");
+    expect(at("histogram_quantile(0.9|, sum by (le) (rate(x[5m])))")).toBe("histogram_quantile(*φ 0–1*, histograms or buckets) vector");
+    expect(at("histogram_quantile(0.9, sum by (le) (rate(x[5m]))|)")).toBe("histogram_quantile(φ 0–1, *histograms or buckets*) vector");
+    expect(at("histogram_quantile(0.9, sum by (le) (ra|te(x[5m])))")).toBe("sum(*vector*) vector");
+    expect(at('topk(3|, up{job="a,b"})')).toBe("topk(*k*, vector) vector");
+    expect(at('label_join(up, "a", ",", "b", "c"|)')).toBe("label_join(vector, new label, separator, *[source label …]*) vector");
+    expect(at("round(up|)")).toBe("round(*vector*, [to multiples of]) vector");
+    expect(at("scalar(up) + |time()")).toBeUndefined();
+    expect(at("rate(x[5m])|")).toBeUndefined();
+  });
+});
+
+describe("alerts", async () => {
+  const { byAlert } = await import("../../src/alerts/Timeline");
+  test("pending and firing stand in one line an alert", () => {
+    const series = (job: string, alertstate: string, ...at: number[]) => ({ metric: { __name__: "ALERTS", alertname: "Down", job, alertstate }, values: at.map((second): [number, string] => [second, "1"]) });
+    const found = byAlert([series("a", "pending", 60, 120), series("a", "firing", 180, 600, 660), series("b", "pending", 60)], () => "");
+    expect(found.map(({ labels, stretches }) => [labels["job"], stretches.map(({ from, to, fired }) => [from, to, fired])])).toEqual([
+      ["a", [[0, 120, false], [120, 180, true], [540, 660, true]]],
+      ["b", [[0, 60, false]]],
+    ]);
+  });
+});
+
 describe("pages", async () => {
   const { feeding } = await import("../../src/ha/PairsPage");
   const { parseMetrics } = await import("../../src/api/metrics");
-  const { refusals } = await import("../../src/senders/SendersPage");
+  const { losses } = await import("../../src/senders/losses");
   const { changes } = await import("../../src/tools/Relabel");
   const { distance } = await import("../../src/app/Palette");
-  const { growth } = await import("../../src/status/StoragePage");
+  const { forecast, growth } = await import("../../src/status/StoragePage");
 
   test("each stretch of the hour goes to who fed most of it", () => {
     const explained = { start: 0, end: 40, truncated: false, series: [{ labels: {}, cluster: "", policy: "", counter: false, lanes: [], fedBy: [{ from: 0, to: 15, replica: "a", rows: 3 }, { from: 15, to: 20, replica: "b", rows: 1 }, { from: 32, to: 40, replica: "b", rows: 2 }] }] };
     expect(feeding(explained, 4).map(({ replica }) => replica)).toEqual(["a", "a", undefined, "b"]);
   });
-  test("metrics are read with their labels, refusals by reason", () => {
-    const samples = parseMetrics('# HELP x\nweir_ingest_requests_total{outcome="written"} 5\nweir_ingest_requests_total{outcome="too \\"old\\""} 2\nweir_tsdb_samples_refused_total 0\n');
-    expect(refusals(samples).map(({ labels, value }) => [labels["outcome"], value])).toEqual([['too "old"', 2], [undefined, 0]]);
+  test("metrics are read with their labels", () => {
+    const samples = parseMetrics('# HELP x\nweir_ingest_requests_total{outcome="written"} 5\nweir_ingest_requests_total{outcome="too \\"old\\""} 2\n');
+    expect(samples.get("weir_ingest_requests_total")?.map(({ labels, value }) => [labels["outcome"], value])).toEqual([["written", 5], ['too "old"', 2]]);
+  });
+  test("what senders lost is summed by reason, with the latest offenders and who sent them", () => {
+    const sender = (replica: string, refused: Refusal[], failed: Failure[] = []): Sender => ({ address: "10.0.0.1", userAgent: "Prometheus/3", path: "/api/v1/write", protocol: "remote write 1.0", cluster: "eu1", replica, firstAt: 0, lastAt: 9, silent: false, took: 0, requests: 9, samples: 9, histograms: 0, refused, failed, lastError: "" });
+    const old = (samples: number, lastAt: number, series: string) => ({ reason: "too_old", samples, lastAt, first: [{ series, at: 1, why: "older" }] });
+    const found = losses([
+      sender("a", [old(2, 8, "late"), { reason: "relabeled", samples: 50, lastAt: 9, first: [] }]),
+      sender("b", [old(1, 5, "early")], [{ reason: "unavailable", requests: 3, lastAt: 4, error: "disk full" }]),
+    ]);
+    expect(found.map(({ reason, what, number, from }) => [reason, what, number, from.join()])).toEqual([["too_old", "samples", 3, "eu1/a,eu1/b"], ["unavailable", "requests", 3, "eu1/b"], ["relabeled", "samples", 50, "eu1/a"]]);
+    expect(found[0]?.first.map(({ series }) => series)).toEqual(["late"]);
   });
   test("a relabelling shows what came and went", () => {
     expect(changes({ a: "1", b: "2" }, { b: "3", c: "4" }).map(({ name, value, kind }) => `${kind} ${name}=${value}`)).toEqual(["gone a=1", "gone b=2", "added b=3", "added c=4"]);
@@ -138,6 +186,11 @@ describe("pages", async () => {
     const order = ["process_cpu", "up", "startup_seconds"].sort((left, right) => (distance("up", left) ?? 99) - (distance("up", right) ?? 99));
     expect(order[0]).toBe("up");
     expect(distance("zz", "up")).toBeUndefined();
+  });
+  test("a disk that holds the retention lasts for good, another until it is full", () => {
+    expect(forecast(10, 50, 1000, 90 * 86_400)).toEqual({ full: 900 });
+    expect(forecast(10, 50, 800, 90 * 86_400)).toEqual({ lasts: 80 * 86_400 });
+    expect(forecast(10, 50, 800, undefined)).toEqual({ lasts: 80 * 86_400 });
   });
   test("growth counts whole days only", () => {
     const day = (bytes: number) => ({ parts: 1, samples: 1, bytes });
