@@ -5,7 +5,6 @@ import "@mantine/core/styles/global.layer.css";
 import "@mantine/core/styles/UnstyledButton.layer.css";
 import "@mantine/core/styles/Popover.layer.css";
 import "@mantine/core/styles/Menu.layer.css";
-import "@mantine/core/styles/Tooltip.layer.css";
 import "./look/tokens.css";
 import "./look/base.css";
 import "./look/shell.css";

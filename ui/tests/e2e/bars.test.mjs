@@ -30,7 +30,31 @@ const PAGES = {
   query: "query", graph: "query?g0.expr=sum+by+(path)+(rate(http_requests_total[5m]))", table: "query?g0.expr=up&g0.tab=table", hostile: "query?g0.expr=hostile&g0.tab=table",
   heat: "query?g0.expr=rate(http_request_duration_seconds_bucket[5m])&g0.tab=heat", raw: "query?g0.expr=up{job=%22node%22}&g0.tab=raw", explain: "query?g0.expr=sum(rate(http_requests_total[5m]))&g0.tab=explain",
   alerts: "alerts?search=TargetDown", notifiers: "alerts?state=notifiers", rules: "rules", groups: "rules?view=groups", pairs: "pairs?match=up", senders: "senders", cardinality: "cardinality?focus=job", queries: "queries",
-  storage: "storage", status: "status", relabel: "tools", format: "tools?tool=format", backtest: "tools?tool=backtest", tokens: "tools?tool=tokens", nowhere: "no-such-page",
+  storage: "storage", status: "status", relabel: "tools", format: "tools?tool=format", backtest: "tools?tool=backtest", tokens: "tools?tool=tokens", tests: "tools?tool=tests", native: "query?g0.expr=latency_seconds&g0.tab=heat", nowhere: "no-such-page",
+};
+
+/** What opens above a page or unfolds in it. */
+const press = (name) => (page) => page.getByRole("button", { name }).click();
+const OPENED = {
+  "an alert": ["alerts", press(/TargetDown/)],
+  "a rule": ["rules", press("TargetDown")],
+  "a verdict": ["tools?tool=tests", async (page) => {
+    const tests = page.getByLabel("Unit tests, for promtool or vmalert-tool");
+    await tests.fill((await tests.inputValue()).replace("value: 1}", "value: 7}"));
+    await press("Run the tests")(page);
+    await page.locator(".diff").waitFor();
+  }],
+  "the time": ["query?g0.expr=up", press(/^Last 1h/)],
+  "the menu of a panel": ["query?g0.expr=up", press("Copy or save this panel")],
+  "earlier expressions": ["query?g0.expr=up", press("Earlier expressions")],
+  "the palette": ["storage", (page) => page.keyboard.press("ControlOrMeta+k")],
+  "the token": ["storage", press("Set a token")],
+  "a signature and a completion": ["query", async (page) => {
+    await page.getByRole("textbox", { name: "Expression 1" }).click();
+    await page.keyboard.type("rate(http_req");
+    await page.locator(".cm-tooltip-autocomplete li").first().waitFor();
+    await page.locator(".cm-signature").waitFor();
+  }],
 };
 
 describe("bars", { timeout: 240_000 }, () => {
@@ -39,9 +63,10 @@ describe("bars", { timeout: 240_000 }, () => {
       const { page, context, faults } = await open(browser, world.url, { scheme });
       await route(page);
       const found = [];
-      for (const [name, path] of Object.entries(PAGES)) {
+      for (const [name, [path, unfold]] of Object.entries({ ...Object.fromEntries(Object.entries(PAGES).map(([name, path]) => [name, [path, () => undefined]])), ...OPENED })) {
         await page.goto(`${world.url}/ui/${path}`);
         await page.waitForLoadState("networkidle");
+        await unfold(page);
         // Playwright's own evaluation is not under the page's policy; an injected script would be.
         await page.evaluate(axe);
         const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
