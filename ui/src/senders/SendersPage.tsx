@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "wouter";
 import { data } from "../api/client";
+import { useHa } from "../api/ha";
 import { rates, total, useMetrics } from "../api/metrics";
 import { type RatedSender, type Sender, useSenders } from "../api/senders";
 import type { Storage } from "../api/types";
@@ -15,6 +16,7 @@ import { remoteWrite } from "../parts/setup";
 import { Empty, Note, Problem, Snippet, Wait } from "../parts/state";
 import { Spark } from "../parts/Spark";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
+import { showSpan } from "../time/range";
 import { showTime, useZone } from "../time/zone";
 import { OwnMetrics } from "./OwnMetrics";
 import { advice, dropped, type Loss, losses } from "./losses";
@@ -27,7 +29,12 @@ function State({ sender }: { sender: Sender }) {
   return <span className={`state ${kind}`} title={sender.lastError || (sender.silent ? "Nothing came for more than five minutes" : "The newest request was kept whole")}><Icon size={14} stroke={2} aria-hidden />{word}</span>;
 }
 
-const COLUMNS: Column<RatedSender>[] = [
+/** A sender with what is known of its lane: how old its newest sample was on arrival, in seconds. */
+interface Row extends RatedSender {
+  lag: number | undefined;
+}
+
+const COLUMNS: Column<Row>[] = [
   { key: "cluster", title: "Pair", width: "minmax(80px, 1fr)", by: (row) => row.cluster, show: (row) => (row.cluster ? <Link href="/pairs">{row.cluster}</Link> : <span className="dim">none</span>) },
   { key: "replica", title: "Replica", width: "minmax(76px, 0.8fr)", by: (row) => row.replica, show: (row) => row.replica || <span className="dim">none</span> },
   { key: "state", title: "State", width: "104px", by: stateOf, show: (row) => <State sender={row} /> },
@@ -35,6 +42,7 @@ const COLUMNS: Column<RatedSender>[] = [
   { key: "protocol", title: "Protocol", width: "132px", by: (row) => row.protocol, show: (row) => <span title={`to ${row.path}`}>{row.protocol}</span> },
   { key: "address", title: "From", width: "minmax(110px, 1fr)", by: (row) => row.address, show: (row) => <span className="mono" title={row.address}>{row.address || "–"}</span> },
   { key: "rate", title: "Samples/s", width: "92px", right: true, by: (row) => row.rate ?? -1, show: (row) => (row.rate === undefined ? "–" : short(row.rate)) },
+  { key: "lag", title: "Lag", width: "78px", right: true, by: (row) => row.lag ?? -1, show: (row) => (row.lag === undefined ? "–" : <span className={row.lag > 60 ? "warn" : ""} title="How old its newest sample was on arrival">{showSpan(Math.max(0, row.lag))}</span>) },
   { key: "samples", title: "Samples", width: "88px", right: true, by: (row) => row.samples + row.histograms, show: (row) => <span title={`${whole(row.samples)} floats, ${whole(row.histograms)} histograms in ${count(row.requests, "request")} since ${new Date(row.firstAt * 1000).toISOString()}`}>{short(row.samples + row.histograms)}</span> },
   { key: "lost", title: "Not kept", width: "84px", right: true, by: dropped, show: (row) => <span className={dropped(row) > 0 ? "warn" : ""}>{short(dropped(row))}</span> },
   { key: "last", title: "Newest", width: "92px", by: (row) => -row.lastAt, show: (row) => <Ago at={row.lastAt} /> },
@@ -45,6 +53,11 @@ export default function SendersPage() {
   const storage = useQuery({ queryKey: ["storage"], queryFn: ({ signal }) => data<Storage>("/api/v1/status/storage", {}, { signal }), refetchInterval: 10_000 });
   const { now, past, error } = useMetrics();
   const [samples, body, requests, newSeries] = ["weir_tsdb_samples_total", "weir_ingest_body_bytes_total", "weir_ingest_requests_total", "weir_tsdb_series"].map((name) => rates(past, name)) as [number[], number[], number[], number[]];
+  const ha = useHa();
+  const rows = useMemo(() => {
+    const lags = new Map(ha.data?.groups.flatMap((group) => group.lanes.map((lane) => [`${group.cluster}\n${lane.replica}`, lane.lag])));
+    return senders.data?.map((sender): Row => ({ ...sender, lag: sender.replica ? (lags.get(`${sender.cluster}\n${sender.replica}`) ?? undefined) : undefined }));
+  }, [senders.data, ha.data]);
   const lost = useMemo(() => losses(senders.data ?? []), [senders.data]);
   const refused = lost.reduce((sum, one) => sum + (one.what === "samples" ? one.number : 0), 0);
   const failed = lost.reduce((sum, one) => sum + (one.what === "requests" ? one.number : 0), 0);
@@ -63,15 +76,15 @@ export default function SendersPage() {
         <header><h2>Who writes</h2><span className="dim small">by what each request says of itself</span></header>
         {senders.error && !senders.data ? (
           <div className="body"><Problem error={senders.error} what="The senders could not be asked for." retry={() => void senders.refetch()} /></div>
-        ) : !senders.data ? (
+        ) : !rows ? (
           <Wait height={160} />
-        ) : senders.data.length === 0 ? (
+        ) : rows.length === 0 ? (
           <Empty title="Nothing was written since the start" icon={<IconPlugConnected size={36} stroke={1.4} />}>
             <p>Point a Prometheus, a vmagent or an OpenTelemetry collector here:</p>
             <Snippet text={remoteWrite()} />
           </Empty>
         ) : (
-          <VirtualTable rows={senders.data} columns={COLUMNS} label="Senders" height={420} rowHeight={36} rowKey={(row) => row.key} least={1010} />
+          <VirtualTable rows={rows} columns={COLUMNS} label="Senders" height={420} rowHeight={36} rowKey={(row) => row.key} least={1090} />
         )}
       </section>
       {!senders.error && (
