@@ -1,6 +1,6 @@
 // Who writes here: how much, how late, in which protocol, and what was refused.
 import "../status/status.css";
-import { IconCircleCheck, IconCircleX, IconPlugConnected, IconPlugConnectedX } from "@tabler/icons-react";
+import { IconCircleCheck, IconCircleDashed, IconCircleX, IconPlugConnected, IconPlugConnectedX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "wouter";
@@ -21,8 +21,9 @@ import { showTime, useZone } from "../time/zone";
 import { OwnMetrics } from "./OwnMetrics";
 import { advice, dropped, type Loss, losses } from "./losses";
 
-const STATES = { silent: ["bad", IconPlugConnectedX, "Silent"], refused: ["warn", IconCircleX, "Refused"], fine: ["good", IconCircleCheck, "Fine"] } as const;
-const stateOf = (sender: Sender): keyof typeof STATES => (sender.silent ? "silent" : sender.lastError ? "refused" : "fine");
+const STATES = { silent: ["bad", IconPlugConnectedX, "Silent"], idle: ["", IconCircleDashed, "Idle"], refused: ["warn", IconCircleX, "Refused"], fine: ["good", IconCircleCheck, "Fine"] } as const;
+/** Remote write never pauses for long; an import may well be over. */
+const stateOf = (sender: Sender): keyof typeof STATES => (sender.silent ? (sender.protocol.startsWith("remote write") ? "silent" : "idle") : sender.lastError ? "refused" : "fine");
 
 function State({ sender }: { sender: Sender }) {
   const [kind, Icon, word] = STATES[stateOf(sender)];
@@ -45,7 +46,7 @@ const COLUMNS: Column<Row>[] = [
   { key: "lag", title: "Lag", width: "78px", right: true, by: (row) => row.lag ?? -1, show: (row) => (row.lag === undefined ? "–" : <span className={row.lag > 60 ? "warn" : ""} title="How old its newest sample was on arrival">{showSpan(Math.max(0, row.lag))}</span>) },
   { key: "samples", title: "Samples", width: "88px", right: true, by: (row) => row.samples + row.histograms, show: (row) => <span title={`${whole(row.samples)} floats, ${whole(row.histograms)} histograms in ${count(row.requests, "request")} since ${new Date(row.firstAt * 1000).toISOString()}`}>{short(row.samples + row.histograms)}</span> },
   { key: "lost", title: "Not kept", width: "84px", right: true, by: dropped, show: (row) => <span className={dropped(row) > 0 ? "warn" : ""}>{short(dropped(row))}</span> },
-  { key: "last", title: "Newest", width: "92px", by: (row) => -row.lastAt, show: (row) => <Ago at={row.lastAt} /> },
+  { key: "last", title: "Newest", width: "106px", by: (row) => -row.lastAt, show: (row) => <Ago at={row.lastAt} /> },
 ];
 
 export default function SendersPage() {

@@ -42,7 +42,7 @@ export function losses(senders: Sender[]): Loss[] {
 }
 
 const ADVICE: Record<string, string> = {
-  too_old: "Older than the retention. Look at the sender's clock; for an import of old data raise storage.retention first.",
+  too_old: "Older than the retention. Look at the sender's clock; for an import of old data raise retention first.",
   too_far_in_future: "The sender's clock runs ahead: set it right. The bound is write.ahead_max.",
   too_many_series: "More active series than storage.series_max: find what makes them on the cardinality page, or raise it.",
   too_many_series_of_metric: "A label explodes: find it on the cardinality page, or raise storage.series_per_metric_max.",
