@@ -1,5 +1,5 @@
 import { Menu } from "@mantine/core";
-import { IconLayoutDashboard, IconCamera, IconCheck, IconFileTypeCsv, IconLink, IconMarkdown, IconShare2, IconTerminal2, IconTextSize } from "@tabler/icons-react";
+import { IconBraces, IconLayoutDashboard, IconCamera, IconCheck, IconFileTypeCsv, IconLink, IconMarkdown, IconShare2, IconTerminal2, IconTextSize } from "@tabler/icons-react";
 import { type RefObject, useState } from "react";
 import type { QueryAnswer } from "../api/types";
 import { toClipboard } from "../parts/state";
@@ -39,6 +39,7 @@ export function ShareMenu({ panel, range, answer, card }: Props) {
           <Menu.Item leftSection={<IconMarkdown size={16} />} disabled={!answer} onClick={() => answer && copied("Markdown", markdown(panel.expr, answer))}>Markdown table</Menu.Item>
           <Menu.Label>Save</Menu.Label>
           <Menu.Item leftSection={<IconFileTypeCsv size={16} />} disabled={!answer} onClick={() => answer && download("weir.csv", new Blob([csv(answer)], { type: "text/csv" }))}>CSV of all samples</Menu.Item>
+          <Menu.Item leftSection={<IconBraces size={16} />} disabled={!answer} onClick={() => answer && download("weir.json", new Blob([JSON.stringify(answer, null, 1)], { type: "application/json" }))}>JSON of the answer</Menu.Item>
           <Menu.Item
             leftSection={<IconCamera size={16} />}
             disabled={panel.tab !== "graph" && panel.tab !== "heat"}

@@ -208,6 +208,7 @@ describe("query", { timeout: 120_000 }, () => {
         return readFileSync(await file.path());
       };
       assert.match((await save("CSV of all samples")).toString(), /^time,value\r\n\d{4}-/);
+      assert.equal(JSON.parse((await save("JSON of the answer")).toString()).data.resultType, "matrix");
       assert.equal((await save("PNG of the graph")).subarray(1, 4).toString(), "PNG");
     }));
 

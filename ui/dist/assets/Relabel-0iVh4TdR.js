@@ -1,4 +1,4 @@
-import{t as e}from"./useMutation-BHyMAZOn.js";import{D as t,i as n,m as r,n as i,r as a,w as o,y as s}from"./state-B9DI09UM.js";var c=t(o(),1),l=s(),u=`- source_labels: [__name__]
+import{t as e}from"./useMutation-j3i_X0Lb.js";import{D as t,i as n,m as r,n as i,r as a,w as o,y as s}from"./state-B9DI09UM.js";var c=t(o(),1),l=s(),u=`- source_labels: [__name__]
   regex: go_.*
   action: drop
 - regex: pod_uid
