@@ -84,6 +84,8 @@ pub struct Metrics {
     pub retired_by_size: Counter,
     /// Damaged stretches found in log or parts.
     pub damages: Counter,
+    /// Series that ever were new here.
+    pub series_made: Counter,
     /// Series in memory.
     pub series: Gauge<u64, AtomicU64>,
     /// Memory of labels, keys and their index.
@@ -167,6 +169,7 @@ impl Metrics {
             retired: Counter::default(),
             retired_by_size: Counter::default(),
             damages: Counter::default(),
+            series_made: Counter::default(),
             series: Gauge::default(),
             names_bytes: Gauge::default(),
             head_bytes: Gauge::default(),
@@ -221,6 +224,7 @@ impl Metrics {
             ("log_written_bytes", "Bytes written to the log", &self.log.bytes),
             ("log_write_errors", "Writes to the log that failed", &self.log.errors),
             ("damages", "Damaged stretches found in log or parts", &self.damages),
+            ("series_made", "Series that ever were new to this store", &self.series_made),
         ];
         for (name, help, counter) in counters {
             tsdb.register(name, help, counter.clone());

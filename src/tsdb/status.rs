@@ -186,6 +186,9 @@ impl Store {
     /// Brings the gauges up to date.
     pub(super) fn show(&self) {
         let status = self.status();
+        // Ids are given out in order, and never twice.
+        let made = u64::from(self.resolver.registry.read().next_id());
+        self.metrics.series_made.inc_by(made.saturating_sub(self.metrics.series_made.get()));
         self.metrics.series.set(status.series as u64);
         self.metrics.names_bytes.set(status.names_bytes as u64);
         self.metrics.head_bytes.set(status.head_bytes as u64);

@@ -152,4 +152,5 @@ fn a_store_tells_how_long_its_work_takes() {
     check(&world, &["weir_tsdb_replay_seconds_count 1", "weir_tsdb_samples_replayed_total 3"]);
     world.store().settle().expect("spills");
     check(&world, &["weir_tsdb_spill_seconds_count 1", "weir_tsdb_merge_seconds_count 1"]);
+    check(&world, &["weir_tsdb_series_made_total 1"]);
 }
