@@ -143,7 +143,7 @@ export interface TopQuery {
   avgDurationSeconds?: number;
   sumDurationSeconds?: number;
   avgMemoryBytes?: number;
-  lastAsker?: string;
+  lastAsker: string;
 }
 export interface TopQueries {
   maxLifetime: string;

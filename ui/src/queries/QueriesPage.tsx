@@ -12,6 +12,9 @@ import { Empty, Problem, Wait } from "../parts/state";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
 import { showSpan } from "../time/range";
 
+/** What every browser says of itself, and nobody reads. */
+const BROWSER = / Mozilla\/.*?(?= dashboard | panel |$)/;
+
 type By = "total" | "average" | "count" | "memory";
 
 export function asker(query: ActiveQuery): { who: string; more: string } {
@@ -89,7 +92,7 @@ function Top({ top, by }: { top: TopQueries; by: By }) {
   const columns = useMemo<Column<TopQuery>[]>(
     () => [
       { key: "query", title: "Query", width: "minmax(260px, 4fr)", by: (row) => row.query, show: (row) => <Link className="mono" href={queryLink(row.query, row.timeRangeSeconds > 0 ? "graph" : "table")} title={row.query}>{row.query}</Link> },
-      { key: "asker", title: "Last asked by", width: "minmax(140px, 1.4fr)", by: (row) => row.lastAsker ?? "", show: (row) => <span title={row.lastAsker}>{row.lastAsker ?? "–"}</span> },
+      { key: "asker", title: "Last asked by", width: "minmax(180px, 2.2fr)", by: (row) => row.lastAsker, show: (row) => <span title={row.lastAsker}>{row.lastAsker.replace(BROWSER, " a browser")}</span> },
       { key: "range", title: "Range", width: "90px", right: true, by: (row) => row.timeRangeSeconds, show: (row) => (row.timeRangeSeconds > 0 ? showSpan(row.timeRangeSeconds) : "instant") },
       { key: "count", title: "Times", width: "90px", right: true, by: (row) => row.count, show: (row) => whole(row.count) },
       ...(by === "count" ? [] : [{ key: "cost", title: by === "memory" ? "Memory each" : by === "total" ? "Time in all" : "Time each", width: "110px", right: true, pin: true, by: (row: TopQuery) => cost(row, by), show: (row: TopQuery) => (by === "memory" ? bytes(cost(row, by)) : took(cost(row, by))) }]),

@@ -1,6 +1,7 @@
-import { Menu } from "@mantine/core";
-import { IconBraces, IconLayoutDashboard, IconCamera, IconCheck, IconFileTypeCsv, IconLink, IconMarkdown, IconShare2, IconTerminal2, IconTextSize } from "@tabler/icons-react";
-import { type RefObject, useState } from "react";
+// A panel's answer in forms that others read: to copy, or to save.
+import { Popover } from "@mantine/core";
+import { IconBraces, IconCamera, IconCheck, IconFileTypeCsv, IconLayoutDashboard, IconLink, IconMarkdown, IconShare2, IconTerminal2, IconTextSize } from "@tabler/icons-react";
+import { type KeyboardEvent, type RefObject, useState } from "react";
 import type { QueryAnswer } from "../api/types";
 import { toClipboard } from "../parts/state";
 import type { Range } from "../time/range";
@@ -14,44 +15,86 @@ interface Props {
   card: RefObject<HTMLElement | null>;
 }
 
+interface Entry {
+  text: string;
+  icon: typeof IconLink;
+  /** Absent: nothing to copy or save now. */
+  act: (() => void) | undefined;
+}
+
 export function ShareMenu({ panel, range, answer, card }: Props) {
+  const [open, setOpen] = useState(false);
   const [done, setDone] = useState("");
-  const copied = async (what: string, text: string) => {
-    setDone((await toClipboard(text)) ? `${what} copied` : "The browser does not let the page copy");
+  // Texts are made once they are wanted: an answer may be large.
+  const copy = (what: string, text: () => string) => async () => {
+    setDone((await toClipboard(text())) ? `${what} copied` : "The browser does not let the page copy");
     setTimeout(() => setDone(""), 1600);
   };
+  const save = (name: string, type: string, text: () => string) => () => download(name, new Blob([text()], { type }));
+  const picture = async () => {
+    const drawn = card.current && (await png(card.current, panel.expr));
+    if (drawn) download("weir.png", drawn);
+  };
   const kind = panel.tab === "heat" ? "heat" : panel.tab === "table" ? "table" : "graph";
+  const groups: [string, Entry[]][] = [
+    ["Copy", [
+      { text: "Link to this page", icon: IconLink, act: copy("Link", () => location.href) },
+      { text: "PromQL", icon: IconTextSize, act: copy("Expression", () => panel.expr) },
+      { text: "curl command", icon: IconTerminal2, act: copy("curl", () => curl(panel.expr, range, panel.tab === "table")) },
+      { text: "Grafana panel", icon: IconLayoutDashboard, act: copy("Panel", () => grafanaPanel(panel.expr, kind, panel.mode === "stacked")) },
+      { text: "Markdown table", icon: IconMarkdown, act: answer && copy("Markdown", () => markdown(panel.expr, answer)) },
+    ]],
+    ["Save", [
+      { text: "CSV of all samples", icon: IconFileTypeCsv, act: answer && save("weir.csv", "text/csv", () => csv(answer)) },
+      { text: "JSON of the answer", icon: IconBraces, act: answer && save("weir.json", "application/json", () => JSON.stringify(answer, null, 1)) },
+      { text: "PNG of the graph", icon: IconCamera, act: panel.tab === "graph" || panel.tab === "heat" ? picture : undefined },
+    ]],
+  ];
   return (
     <>
       <span className="small good" role="status">{done && <span className="row"><IconCheck size={14} aria-hidden />{done}</span>}</span>
-      <Menu position="bottom-end" shadow="md" width={230} withinPortal>
-        <Menu.Target>
-          <button type="button" className="btn quiet icon sm" aria-label="Copy or save this panel" title="Copy or save">
+      <Popover opened={open} onChange={setOpen} position="bottom-end" shadow="md" width={220} withinPortal trapFocus returnFocus withRoles={false}>
+        <Popover.Target>
+          <button type="button" className="btn quiet icon sm" aria-label="Copy or save this panel" title="Copy or save" aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
             <IconShare2 size={16} aria-hidden />
           </button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Label>Copy</Menu.Label>
-          <Menu.Item leftSection={<IconLink size={16} />} onClick={() => copied("Link", location.href)}>Link to this page</Menu.Item>
-          <Menu.Item leftSection={<IconTextSize size={16} />} onClick={() => copied("Expression", panel.expr)}>PromQL</Menu.Item>
-          <Menu.Item leftSection={<IconTerminal2 size={16} />} onClick={() => copied("curl", curl(panel.expr, range, panel.tab === "table"))}>curl command</Menu.Item>
-          <Menu.Item leftSection={<IconLayoutDashboard size={16} />} onClick={() => copied("Panel", grafanaPanel(panel.expr, kind, panel.mode === "stacked"))}>Grafana panel</Menu.Item>
-          <Menu.Item leftSection={<IconMarkdown size={16} />} disabled={!answer} onClick={() => answer && copied("Markdown", markdown(panel.expr, answer))}>Markdown table</Menu.Item>
-          <Menu.Label>Save</Menu.Label>
-          <Menu.Item leftSection={<IconFileTypeCsv size={16} />} disabled={!answer} onClick={() => answer && download("weir.csv", new Blob([csv(answer)], { type: "text/csv" }))}>CSV of all samples</Menu.Item>
-          <Menu.Item leftSection={<IconBraces size={16} />} disabled={!answer} onClick={() => answer && download("weir.json", new Blob([JSON.stringify(answer, null, 1)], { type: "application/json" }))}>JSON of the answer</Menu.Item>
-          <Menu.Item
-            leftSection={<IconCamera size={16} />}
-            disabled={panel.tab !== "graph" && panel.tab !== "heat"}
-            onClick={async () => {
-              const picture = card.current && (await png(card.current, panel.expr));
-              if (picture) download("weir.png", picture);
-            }}
-          >
-            PNG of the graph
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+        </Popover.Target>
+        <Popover.Dropdown p={4}>
+          {open && (
+            <div className="menu" role="menu" aria-label="Copy or save" onKeyDown={walk}>
+              {groups.map(([title, entries]) => (
+                <div key={title} role="group" aria-label={title}>
+                  <div className="menu-title" aria-hidden>{title}</div>
+                  {entries.map(({ text, icon: Icon, act }) => (
+                    <button
+                      key={text}
+                      type="button"
+                      role="menuitem"
+                      disabled={!act}
+                      onClick={() => {
+                        setOpen(false);
+                        act?.();
+                      }}
+                    >
+                      <Icon size={16} aria-hidden />
+                      {text}
+                    </button>
+                  ))}
+                </div>
+              ))}
+            </div>
+          )}
+        </Popover.Dropdown>
+      </Popover>
     </>
   );
+}
+
+/** Up and down go from entry to entry. */
+function walk(event: KeyboardEvent<HTMLElement>) {
+  const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  if (by === 0) return;
+  event.preventDefault();
+  const entries = [...event.currentTarget.querySelectorAll<HTMLButtonElement>("button:enabled")];
+  entries[(entries.indexOf(document.activeElement as HTMLButtonElement) + by + entries.length) % entries.length]?.focus();
 }

@@ -21,7 +21,6 @@ export default function QueryPage() {
   const live = useRef(state);
   live.current = state;
   const busy = useIsFetching({ predicate: (query) => ["range", "instant", "trace"].includes(String(query.queryKey[0])) }) > 0;
-  const editing = useRef(0);
 
   const change = useCallback((part: Partial<PageState>, replace = false) => {
     const next = { ...live.current, ...part };
@@ -89,7 +88,6 @@ export default function QueryPage() {
             run={(expr) => {
               remember(expr);
               setNow(Date.now() / 1000);
-              editing.current = index;
               set(index, { ...(live.current.panels[index] ?? emptyPanel()), expr });
             }}
             remove={() => change({ panels: live.current.panels.filter((_, at) => at !== index) })}
@@ -133,7 +131,14 @@ function useSame<T>(value: T): T {
 }
 
 function StepField({ step, auto, onStep }: { step: number | undefined; auto: number; onStep: (step: number | undefined) => void }) {
-  const [text, setText] = useState(step === undefined ? "" : showSpan(step));
+  const shown = step === undefined ? "" : showSpan(step);
+  const [text, setText] = useState(shown);
+  const [of, setOf] = useState(shown);
+  // The browser's back brings another one.
+  if (of !== shown) {
+    setOf(shown);
+    setText(shown);
+  }
   const set = () => {
     const seconds = text.trim() === "" ? undefined : parseSpan(text);
     if (seconds !== step) onStep(seconds);

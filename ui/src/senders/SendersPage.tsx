@@ -53,7 +53,7 @@ export default function SendersPage() {
   const senders = useSenders();
   const storage = useQuery({ queryKey: ["storage"], queryFn: ({ signal }) => data<Storage>("/api/v1/status/storage", {}, { signal }), refetchInterval: 10_000 });
   const { now, past, error } = useMetrics();
-  const [samples, body, requests, newSeries] = ["weir_tsdb_samples_total", "weir_ingest_body_bytes_total", "weir_ingest_requests_total", "weir_tsdb_series"].map((name) => rates(past, name)) as [number[], number[], number[], number[]];
+  const [samples, body, requests, newSeries] = ["weir_tsdb_samples_total", "weir_ingest_body_bytes_total", "weir_ingest_requests_total", "weir_tsdb_series_made_total"].map((name) => rates(past, name)) as [number[], number[], number[], number[]];
   const ha = useHa();
   const rows = useMemo(() => {
     const lags = new Map(ha.data?.groups.flatMap((group) => group.lanes.map((lane) => [`${group.cluster}\n${lane.replica}`, lane.lag])));

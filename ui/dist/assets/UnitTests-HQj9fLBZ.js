@@ -1,0 +1,29 @@
+import{t as e}from"./IconCircleCheck-C9Y7C7_C.js";import{C as t,D as n,a as r,b as i,i as a,m as o,n as s,r as c,s as l,w as u,y as d}from"./state-B9DI09UM.js";import{t as f}from"./useMutation-BJ9ONLeA.js";import{n as p}from"./number-C-2l6_kf.js";var m=t(`outline`,`folder-open`,`FolderOpen`,[[`path`,{d:`M5 19l2.757 -7.351a1 1 0 0 1 .936 -.649h12.307a1 1 0 0 1 .986 1.164l-.996 5.211a2 2 0 0 1 -1.964 1.625h-14.026a2 2 0 0 1 -2 -2v-11a2 2 0 0 1 2 -2h4l3 3h7a2 2 0 0 1 2 2v2`,key:`svg-0`}]]),h=n(u(),1),g=d(),_=`evaluation_interval: 1m
+tests:
+  - name: a target that stays away
+    input_series:
+      - series: up{job="node", instance="10.0.0.1:9100"}
+        values: 1 0x9
+    alert_rule_test:
+      - alertname: TargetDown
+        eval_time: 2m
+      - alertname: TargetDown
+        eval_time: 6m
+        exp_alerts:
+          - exp_labels: {job: node, instance: "10.0.0.1:9100", severity: page}
+    promql_expr_test:
+      - expr: job:up:sum
+        eval_time: 0
+        exp_samples:
+          - {labels: 'job:up:sum{job="node"}', value: 1}
+`,v=`groups:
+  - name: availability
+    rules:
+      - record: job:up:sum
+        expr: sum by (job) (up)
+      - alert: TargetDown
+        expr: up == 0
+        for: 5m
+        labels: {severity: page}
+`,y={same:` `,missing:`−`,extra:`+`,error:`!`};function b(){let[e,t]=(0,h.useState)(_),[n,i]=(0,h.useState)(v),c={test:(0,h.useRef)(null),rules:(0,h.useRef)(null)},u=f({mutationFn:()=>o(`/api/v1/test_rules`,{test:e,rules:n},{method:`POST`})});return(0,g.jsxs)(`div`,{className:`bench`,children:[(0,g.jsxs)(`form`,{className:`card form`,onSubmit:e=>{e.preventDefault(),u.mutate()},children:[(0,g.jsx)(C,{label:`Unit tests, for promtool or vmalert-tool`,value:e,onChange:t,field:c.test,rows:18}),(0,g.jsx)(C,{label:`The rules they test`,value:n,onChange:i,field:c.rules,rows:11}),(0,g.jsx)(`div`,{children:(0,g.jsx)(`button`,{type:`submit`,className:`btn primary`,disabled:u.isPending,children:`Run the tests`})}),(0,g.jsxs)(`p`,{className:`dim small`,children:[`Nothing that is stored is read or changed; `,(0,g.jsx)(`code`,{children:`rule_files`}),` is not looked at. The same from a terminal, and in CI:`]}),(0,g.jsx)(r,{text:`weir test rules tests/*.test.yml`})]}),(0,g.jsxs)(`section`,{className:`card`,"aria-label":`Verdicts`,"aria-live":`polite`,children:[(0,g.jsx)(`header`,{children:(0,g.jsx)(`h2`,{children:`Verdicts`})}),u.isPending?(0,g.jsx)(`div`,{className:`body`,children:(0,g.jsx)(l,{height:200})}):u.error?(0,g.jsx)(`div`,{className:`body`,children:(0,g.jsx)(a,{error:u.error,what:`The tests could not be run.`})}):u.data?(0,g.jsx)(x,{verdict:u.data,onLine:(e,t)=>S(c[e].current,t)}):(0,g.jsx)(s,{title:`Do the rules do what they should?`,children:(0,g.jsx)(`p`,{children:`Paste a unit-test file and its rules, or open them, and run. What is expected and missing is marked with −, what came without being expected with +.`})})]})]})}function x({verdict:t,onLine:n}){let r=t.tests.filter(e=>!e.passed).length,a=(e,t)=>(0,g.jsxs)(`button`,{type:`button`,className:`link small num`,onClick:()=>n(e,t),children:[`line `,t]});return(0,g.jsxs)(`div`,{className:`body stack`,children:[t.problems.length>0?(0,g.jsxs)(c,{kind:`bad`,children:[(0,g.jsx)(`div`,{className:`what`,children:`The tests cannot be run`}),t.problems.map(e=>(0,g.jsxs)(`div`,{className:`wrapped`,children:[e.in===`test`?`Unit tests`:`Rules`,e.line>0&&(0,g.jsxs)(g.Fragment,{children:[`, `,a(e.in,e.line)]}),`: `,(0,g.jsx)(`span`,{className:`mono`,children:e.message})]},`${e.in} ${e.line} ${e.message}`))]}):t.tests.length===0?(0,g.jsxs)(c,{kind:`warn`,children:[`The file has no test: a list under `,(0,g.jsx)(`code`,{children:`tests:`}),` is expected.`]}):(0,g.jsx)(c,{kind:t.passed?`good`:`bad`,children:t.passed?t.tests.length===1?`The test passes.`:`All ${t.tests.length} tests pass.`:`${r} of ${p(t.tests.length,`test`)} ${r===1?`fails`:`fail`}.`}),t.warnings.map(e=>(0,g.jsx)(c,{kind:`warn`,children:e},e)),t.tests.map(t=>(0,g.jsxs)(`article`,{className:`stack tight`,children:[(0,g.jsxs)(`div`,{className:`row wrap`,children:[t.passed?(0,g.jsx)(e,{size:18,color:`var(--good)`,"aria-label":`Passes`}):(0,g.jsx)(i,{size:18,color:`var(--bad)`,"aria-label":`Fails`}),(0,g.jsx)(`b`,{className:`wrapped`,children:t.name}),a(`test`,t.line)]}),t.failures.map(e=>(0,g.jsxs)(`div`,{className:`stack tight`,children:[(0,g.jsxs)(`div`,{className:`small soft wrapped`,children:[e.what,`, `,a(`test`,e.line)]}),(0,g.jsx)(`div`,{className:`diff`,role:`list`,children:e.diff.map(({kind:e,text:t},n)=>(0,g.jsxs)(`div`,{className:e,role:`listitem`,children:[(0,g.jsx)(`span`,{className:`sign`,"aria-hidden":!0,children:y[e]}),(0,g.jsxs)(`span`,{className:`sr`,children:[e,`: `]}),(0,g.jsx)(`span`,{dir:`auto`,children:t})]},n))})]},`${e.line} ${e.what}`))]},`${t.line} ${t.name}`))]})}function S(e,t){if(!e)return;let n=e.value.split(`
+`),r=n.slice(0,t-1).reduce((e,t)=>e+t.length+1,0);e.focus(),e.setSelectionRange(r,r+(n[t-1]?.length??0)),e.scrollTop=e.scrollHeight*Math.max(0,t-4)/n.length}function C({label:e,value:t,onChange:n,field:r,rows:i}){let a=(0,h.useRef)(null);return(0,g.jsxs)(`div`,{className:`file-text`,children:[(0,g.jsxs)(`label`,{children:[(0,g.jsx)(`span`,{children:e}),(0,g.jsx)(`textarea`,{ref:r,className:`field`,rows:i,value:t,wrap:`off`,onChange:e=>n(e.target.value),spellCheck:!1})]}),(0,g.jsxs)(`button`,{type:`button`,className:`btn quiet sm`,onClick:()=>a.current?.click(),children:[(0,g.jsx)(m,{size:15,"aria-hidden":!0}),`Open a file`]}),(0,g.jsx)(`input`,{ref:a,type:`file`,accept:`.yml,.yaml,.rules,.txt`,hidden:!0,onChange:e=>{e.target.files?.[0]?.text().then(n),e.target.value=``}})]})}export{b as default};
