@@ -24,7 +24,7 @@ export function TableView({ answer, at }: { answer: QueryAnswer; at: number }) {
   const series = useMemo(() => asSeries(answer), [answer]);
   const { common, names } = useMemo(() => distinguish(series.map((one) => one.metric)), [series]);
   const columns = useMemo<Column<Series>[]>(() => {
-    const value: Column<Series> = { key: "value", title: "Value", width: `minmax(${series.some((one) => one.histogram) ? 250 : 110}px, 1fr)`, right: true, pin: true, by: order, show: (row) => <span className="mono num" title={row.value?.[1]}>{shown(row)}</span> };
+    const value: Column<Series> = { key: "value", title: "Value", width: `minmax(${series.some((one) => one.histogram) ? 330 : 110}px, 1fr)`, right: true, pin: true, by: order, show: (row) => <span className="mono num" title={row.value?.[1]}>{shown(row)}</span> };
     if (series.length === 1 || names.length === 0 || names.length > LABEL_COLUMNS_MAX) {
       return [{ key: "series", title: "Series", width: "minmax(280px, 4fr)", show: (row) => <SeriesName labels={row.metric} /> }, value];
     }

@@ -1,4 +1,4 @@
-import{t as e}from"./useMutation-BJ9ONLeA.js";import{D as t,i as n,m as r,n as i,r as a,w as o,y as s}from"./state-B9DI09UM.js";var c=t(o(),1),l=s(),u=`- source_labels: [__name__]
+import{t as e}from"./useMutation-CTyRTO1O.js";import{D as t,i as n,m as r,n as i,r as a,w as o,y as s}from"./state-B9DI09UM.js";var c=t(o(),1),l=s(),u=`- source_labels: [__name__]
   regex: go_.*
   action: drop
 - regex: pod_uid

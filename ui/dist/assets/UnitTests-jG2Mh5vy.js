@@ -1,4 +1,4 @@
-import{t as e}from"./IconCircleCheck-C9Y7C7_C.js";import{C as t,D as n,a as r,b as i,i as a,m as o,n as s,r as c,s as l,w as u,y as d}from"./state-B9DI09UM.js";import{t as f}from"./useMutation-BJ9ONLeA.js";import{n as p}from"./number-C-2l6_kf.js";var m=t(`outline`,`folder-open`,`FolderOpen`,[[`path`,{d:`M5 19l2.757 -7.351a1 1 0 0 1 .936 -.649h12.307a1 1 0 0 1 .986 1.164l-.996 5.211a2 2 0 0 1 -1.964 1.625h-14.026a2 2 0 0 1 -2 -2v-11a2 2 0 0 1 2 -2h4l3 3h7a2 2 0 0 1 2 2v2`,key:`svg-0`}]]),h=n(u(),1),g=d(),_=`evaluation_interval: 1m
+import{t as e}from"./IconCircleCheck-C9Y7C7_C.js";import{C as t,D as n,a as r,b as i,i as a,m as o,n as s,r as c,s as l,w as u,y as d}from"./state-B9DI09UM.js";import{t as f}from"./useMutation-CTyRTO1O.js";import{n as p}from"./number-C-2l6_kf.js";var m=t(`outline`,`folder-open`,`FolderOpen`,[[`path`,{d:`M5 19l2.757 -7.351a1 1 0 0 1 .936 -.649h12.307a1 1 0 0 1 .986 1.164l-.996 5.211a2 2 0 0 1 -1.964 1.625h-14.026a2 2 0 0 1 -2 -2v-11a2 2 0 0 1 2 -2h4l3 3h7a2 2 0 0 1 2 2v2`,key:`svg-0`}]]),h=n(u(),1),g=d(),_=`evaluation_interval: 1m
 tests:
   - name: a target that stays away
     input_series:
