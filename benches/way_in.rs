@@ -136,6 +136,7 @@ fn decode(criterion: &mut Criterion) {
                     content_type,
                     content_encoding: None,
                     replica: None,
+                    cluster: None,
                     labels: &[],
                     received_at: Timestamp::from_millis(1_500_000_000),
                 });

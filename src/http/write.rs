@@ -26,6 +26,8 @@ const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remo
 /// Names the sender's HA replica where its labels do not; the URL parameter `replica` does the same, and so does the name
 /// of a user or token that the settings list.
 pub(super) const REPLICA: HeaderName = HeaderName::from_static("x-weir-replica");
+/// Names the HA group of that replica; the URL parameter `cluster` does the same. Labels do where neither is there.
+const CLUSTER: HeaderName = HeaderName::from_static("x-weir-cluster");
 
 /// `/api/v1/write` and its aliases.
 pub(super) async fn write(State(http): State<Arc<Http>>, caller: Caller, request: Request) -> Response {
@@ -64,6 +66,7 @@ async fn accept(http: &Arc<Http>, caller: &Caller, request: Request) -> Result<W
     let (content_type, content_encoding) = (header(header::CONTENT_TYPE), header(header::CONTENT_ENCODING));
     let in_url = Params::parse(parts.uri.query().unwrap_or(""));
     let replica = replica(http, caller, &parts.headers, &in_url);
+    let cluster = header(CLUSTER).or_else(|| Some(in_url.first("cluster").to_owned()));
     let labels = Arc::clone(&caller.labels);
     let writer = Arc::clone(&http.services.writer);
     let work = move || {
@@ -73,6 +76,7 @@ async fn accept(http: &Arc<Http>, caller: &Caller, request: Request) -> Result<W
             content_type: content_type.as_deref(),
             content_encoding: content_encoding.as_deref(),
             replica: replica.as_deref(),
+            cluster: cluster.as_deref(),
             labels: &labels,
             received_at,
         })

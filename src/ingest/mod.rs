@@ -71,6 +71,8 @@ pub struct WriteRequest<'a> {
     pub content_encoding: Option<&'a str>,
     /// The replica, where the request names it rather than the labels: for pairs whose labels are all equal.
     pub replica: Option<&'a str>,
+    /// The HA group of that replica, where the request names it, too; else labels do.
+    pub cluster: Option<&'a str>,
     /// Put on every series after relabeling, whatever the sender says: what its token demands.
     pub labels: &'a [(String, String)],
     /// When the request arrived, by our clock.
@@ -127,7 +129,7 @@ impl Ingest {
         if request.body.len() > self.settings.body_bytes_max {
             return Err(IngestError::TooLarge(self.settings.body_bytes_max));
         }
-        let naming = self.naming(request.replica, request.labels)?;
+        let naming = self.naming(request.replica, None, request.labels)?;
         let mut collector = import::Collector::new(self, naming, request.extra, request.received_at);
         import::read(self, request, &mut collector)?;
         import::ended(collector)
@@ -136,7 +138,7 @@ impl Ingest {
     fn accept(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
         let version = format::version(request.content_type)?;
         let compression = format::compression(request.content_encoding, version)?;
-        let naming = self.naming(request.replica, request.labels)?;
+        let naming = self.naming(request.replica, request.cluster, request.labels)?;
         if request.body.len() > self.settings.body_bytes_max {
             return Err(IngestError::TooLarge(self.settings.body_bytes_max));
         }
@@ -190,7 +192,7 @@ impl Ingest {
         if steps.last().is_some_and(|step| !step.kept) {
             return Ok(relabel::Rewritten { steps, stored: Err("dropped by relabeling".to_owned()), replica: None });
         }
-        let naming = Naming::new(&self.settings, self.settings_seed, None, &[]);
+        let naming = Naming::new(&self.settings, self.settings_seed, None, None, &[]);
         let (stored, replica) = match naming.of_rewritten(builder) {
             Ok(SeriesName { labels, replica }) => {
                 (Ok(labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()), replica)
@@ -200,11 +202,17 @@ impl Ingest {
         Ok(relabel::Rewritten { steps, stored, replica })
     }
 
-    fn naming<'a>(&'a self, replica: Option<&'a str>, labels: &'a [(String, String)]) -> Result<Naming<'a>, WireError> {
+    fn naming<'a>(
+        &'a self,
+        replica: Option<&'a str>,
+        cluster: Option<&'a str>,
+        labels: &'a [(String, String)],
+    ) -> Result<Naming<'a>, WireError> {
         let limit = self.settings.label_value_bytes_max;
-        match replica.filter(|name| !name.is_empty()) {
-            Some(name) if name.len() > limit => Err(WireError::ReplicaTooLong { limit }),
-            replica => Ok(Naming::new(&self.settings, self.settings_seed, replica, labels)),
+        let (replica, cluster) = (replica.filter(|name| !name.is_empty()), cluster.filter(|name| !name.is_empty()));
+        match [replica, cluster].into_iter().flatten().any(|name| name.len() > limit) {
+            true => Err(WireError::ReplicaTooLong { limit }),
+            false => Ok(Naming::new(&self.settings, self.settings_seed, replica, cluster, labels)),
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Naming<'a> {
     settings: &'a Settings,
     /// The replica that the request itself names, whatever its labels say.
     replica: Option<&'a str>,
+    /// The HA group that the request names for that replica.
+    cluster: Option<&'a str>,
     /// What the sender's token puts on every series.
     labels: &'a [(String, String)],
     seed: u64,
@@ -25,16 +27,20 @@ impl<'a> Naming<'a> {
         settings: &'a Settings,
         settings_seed: u64,
         replica: Option<&'a str>,
+        cluster: Option<&'a str>,
         labels: &'a [(String, String)],
     ) -> Self {
         let mut seed = match replica {
             None => settings_seed,
             Some(name) => settings_seed ^ xxh3_64(name.as_bytes()).rotate_left(1).max(1),
         };
+        if let Some(cluster) = cluster {
+            seed = xxh3_64(format!("{seed} of {cluster}").as_bytes());
+        }
         if !labels.is_empty() {
             seed = xxh3_64(format!("{seed} {labels:?}").as_bytes());
         }
-        Naming { settings, replica, labels, seed }
+        Naming { settings, replica, cluster, labels, seed }
     }
 
     /// The name of a series whose labels relabeling has left like this.
@@ -63,6 +69,9 @@ impl<'a> Naming<'a> {
         let labelled = place.and_then(|place| labels.remove(&replica_labels[place]));
         let name = self.replica.map(str::to_owned).or(labelled)?;
         let own = place.and_then(|place| cluster_labels.get(place));
+        if let Some(cluster) = self.cluster {
+            return Some(Replica { cluster: cluster.to_owned(), name });
+        }
         let mut clusters = own.into_iter().chain(cluster_labels).filter_map(|label| labels.get(label));
         Some(Replica { cluster: clusters.find(|value| !value.is_empty()).unwrap_or_default().to_owned(), name })
     }

@@ -1,8 +1,8 @@
 //! The old form of the answer: all samples at once, so there is a bound on them.
 
+use crate::ingest::wire::encode::histogram;
 use crate::ingest::wire::proto::prometheus as proto;
-use crate::model::histogram::BucketSpan;
-use crate::model::{Column, Histogram, ResetHint, Sample};
+use crate::model::{Column, Sample};
 use crate::promql::{Interrupt, QueryError};
 use crate::store::{SampleSource, StoreError};
 
@@ -53,32 +53,4 @@ pub(super) fn collect(
 
 fn sample(sample: Sample) -> proto::Sample {
     proto::Sample { value: sample.value, timestamp: sample.at.as_millis() }
-}
-
-/// A histogram as a float histogram: counts are kept as floats, and every reader takes those.
-fn histogram(timestamp: i64, histogram: &Histogram) -> proto::Histogram {
-    let spans = |spans: &[BucketSpan]| -> Vec<proto::BucketSpan> {
-        spans.iter().map(|span| proto::BucketSpan { offset: span.offset, length: span.length }).collect()
-    };
-    proto::Histogram {
-        count: Some(proto::histogram::Count::CountFloat(histogram.count)),
-        sum: histogram.sum,
-        schema: histogram.schema,
-        zero_threshold: histogram.zero_threshold,
-        zero_count: Some(proto::histogram::ZeroCount::ZeroCountFloat(histogram.zero_count)),
-        negative_spans: spans(&histogram.negative_spans),
-        negative_deltas: Vec::new(),
-        negative_counts: histogram.negative_buckets.clone(),
-        positive_spans: spans(&histogram.positive_spans),
-        positive_deltas: Vec::new(),
-        positive_counts: histogram.positive_buckets.clone(),
-        reset_hint: match histogram.reset_hint {
-            ResetHint::Unknown => 0,
-            ResetHint::Yes => 1,
-            ResetHint::No => 2,
-            ResetHint::Gauge => 3,
-        },
-        timestamp,
-        custom_values: histogram.custom_values.clone(),
-    }
 }

@@ -1,5 +1,6 @@
 //! The room as its callers see it: bodies in, batches and answers out.
 
+mod encode;
 mod fuzz;
 mod headers;
 mod histograms;
@@ -115,6 +116,7 @@ pub(super) fn request(body: &[u8]) -> WriteRequest<'_> {
         content_type: Some("application/x-protobuf"),
         content_encoding: Some("snappy"),
         replica: None,
+        cluster: None,
         labels: &[],
         received_at: Timestamp::from_millis(1_600_000_000_000),
     }

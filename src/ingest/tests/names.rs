@@ -114,6 +114,19 @@ fn other_labels_can_name_the_replica() {
 }
 
 #[test]
+fn a_request_can_name_the_group_of_its_replica() {
+    let door = Door::with(Settings::default());
+    let body = snappy(&v1(vec![series(&[("__name__", "y"), ("cluster", "dc1")], &[(1, 1.0)])]).encode_to_vec());
+    for cluster in [None, Some("rules")] {
+        door.ingest.write(&WriteRequest { replica: Some("a"), cluster, ..request(&body) }).unwrap();
+    }
+    let kept = door.kept();
+    let replicas: Vec<_> = kept.series.iter().map(|(name, _)| name.replica.clone()).collect();
+    assert_eq!(replicas, [replica("dc1", "a"), replica("rules", "a")]);
+    assert_ne!(kept.seeds[0], kept.seeds[1], "the same bytes mean another lane");
+}
+
+#[test]
 fn the_same_bytes_under_another_replica_or_setting_have_another_seed() {
     let message = v1(vec![series(&[("__name__", "up")], &[(1, 1.0)])]);
     let body = snappy(&message.encode_to_vec());

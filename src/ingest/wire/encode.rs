@@ -1,4 +1,4 @@
-//! The other way round: samples as a remote write 1.0 request, for what Weir's own tools send.
+//! The other way round: samples as a remote write 1.0 request, for what Weir's own tools send and what it passes on.
 
 use std::ops::Range;
 
@@ -6,6 +6,7 @@ use prost::Message;
 
 use crate::model::histogram::BucketSpan;
 use crate::model::{Column, Histogram, Labels, ResetHint};
+use crate::store::{BatchSeries, SeriesBatch};
 
 use super::proto::prometheus as proto;
 
@@ -54,7 +55,29 @@ impl RequestBuilder {
     }
 }
 
-fn histogram(timestamp: i64, histogram: &Histogram) -> proto::Histogram {
+/// These series of `batch` as a remote write request of version 1, compressed by snappy. Series that cannot be named
+/// are left out; so are start timestamps and exemplars, which version 1 does not have or nobody passes on.
+pub fn write_request(batch: &SeriesBatch<'_>, series: &[BatchSeries<'_>]) -> Vec<u8> {
+    let one = |series: &BatchSeries<'_>| {
+        let name = batch.naming.name(series.key).ok()?;
+        let label = |(name, value): (&str, &str)| proto::Label { name: name.to_owned(), value: value.to_owned() };
+        let rows = &batch.samples[series.samples.clone()];
+        let floats = rows.iter().filter(|row| row.histogram.is_none());
+        let histograms = rows.iter().filter_map(|row| Some((row.at, row.histogram.as_ref()?)));
+        Some(proto::TimeSeries {
+            labels: name.labels.iter().map(label).collect(),
+            samples: floats.map(|row| proto::Sample { value: row.value, timestamp: row.at.as_millis() }).collect(),
+            exemplars: Vec::new(),
+            histograms: histograms.map(|(at, one)| histogram(at.as_millis(), one)).collect(),
+        })
+    };
+    let request = proto::WriteRequest { timeseries: series.iter().filter_map(one).collect(), metadata: Vec::new() }
+        .encode_to_vec();
+    snap::raw::Encoder::new().compress_vec(&request).expect("snappy takes all that fits into memory")
+}
+
+/// A histogram at this time, in milliseconds; counts are whole where they were whole.
+pub fn histogram(timestamp: i64, histogram: &Histogram) -> proto::Histogram {
     use proto::histogram::{Count, ZeroCount};
     let spans = |spans: &[BucketSpan]| -> Vec<proto::BucketSpan> {
         spans.iter().map(|span| proto::BucketSpan { offset: span.offset, length: span.length }).collect()

@@ -12,6 +12,7 @@
 //! Read next: `v1`, then `key`, then `v2`, `histogram`.
 
 pub(super) mod compression;
+pub mod encode;
 mod error;
 mod exemplar;
 mod histogram;
@@ -20,7 +21,6 @@ pub(super) mod protobuf;
 pub(super) mod request;
 mod v1;
 mod v2;
-mod encode;
 
 pub use encode::RequestBuilder;
 pub use error::WireError;
