@@ -17,10 +17,13 @@ pub struct Delivery {
     pub newest: Timestamp,
     /// When it sent last, by our clock.
     pub received_at: Timestamp,
-    /// How far its newest sample moves on from request to request, at most, of late; never over
-    /// [`CADENCE_MAX`].
+    /// How far its newest sample usually moves on from request to request, of late; never over [`CADENCE_MAX`].
     pub cadence: Span,
 }
+
+/// The HA group of all who evaluate rules. Its lanes have their rows at equal instants, so a row of any of them is in the
+/// series at once: there is no other one for which it should wait.
+pub const EVALUATORS: &str = "weir rules";
 
 /// Longer steps are not the rhythm of a sender but an outage that it makes up for.
 pub const CADENCE_MAX: Span = Span::MINUTE;

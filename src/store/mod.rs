@@ -16,7 +16,7 @@ mod error;
 pub use batch::{
     Appended, BatchSample, BatchSeries, Offender, Refusals, Refused, SampleSink, SeriesBatch, SeriesName, SeriesNaming,
 };
-pub use delivery::{CADENCE_MAX, Deliveries, Delivery};
+pub use delivery::{CADENCE_MAX, Deliveries, Delivery, EVALUATORS};
 pub use error::StoreError;
 pub use journal::{Journal, JournalChange, JournalEntry};
 pub use source::{

@@ -17,8 +17,8 @@ use super::resolve::registry::Registry;
 
 /// Series of a request that are asked whose they are.
 const ASKED_MAX: usize = 16;
-/// Each step of a lane takes this share off the cadence that it had shown before.
-const CADENCE_DECAY: i64 = 64;
+/// The latest steps of a lane that tell its cadence.
+const STEPS: usize = 16;
 
 /// The lanes that were heard, by group and lane.
 #[derive(Default)]
@@ -52,11 +52,33 @@ pub(super) struct Counts {
     pub(super) conflicts: u64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug)]
 struct Progress {
     newest: Timestamp,
     received_at: Timestamp,
-    cadence: Span,
+    /// The latest steps, in a ring.
+    steps: Vec<Span>,
+    next: usize,
+}
+
+impl Progress {
+    fn moves_to(&mut self, newest: Timestamp) {
+        let step = (newest - self.newest).min(CADENCE_MAX);
+        self.newest = newest;
+        match self.steps.get_mut(self.next) {
+            Some(oldest) => *oldest = step,
+            None => self.steps.push(step),
+        }
+        self.next = (self.next + 1) % STEPS;
+    }
+
+    /// The upper quartile of the latest steps. Not the longest: who makes up for an outage takes long steps, and would
+    /// be allowed the next outage as its rhythm.
+    fn cadence(&self) -> Span {
+        let mut steps = self.steps.clone();
+        steps.sort_unstable();
+        steps.get(steps.len() * 3 / 4).copied().unwrap_or(Span::ZERO)
+    }
 }
 
 impl Delivered {
@@ -100,13 +122,11 @@ impl Delivered {
         self.tally(&lanes, runs, received_at, counts);
         let mut known = self.progress.lock();
         for (lane, newest) in lanes {
-            let progress = known.entry(lane).or_insert(Progress { newest, received_at, cadence: Span::ZERO });
+            let fresh = || Progress { newest, received_at, steps: Vec::new(), next: 0 };
+            let progress = known.entry(lane).or_insert_with(fresh);
             progress.received_at = received_at;
             if newest > progress.newest {
-                let step = (newest - progress.newest).min(CADENCE_MAX);
-                let before = progress.cadence.as_millis();
-                let decayed = Span::from_millis(before - before / CADENCE_DECAY);
-                (progress.newest, progress.cadence) = (newest, step.max(decayed));
+                progress.moves_to(newest);
             }
         }
     }
@@ -152,7 +172,7 @@ impl Delivered {
         let named = known.into_iter().filter_map(|((group, lane), progress)| {
             let group = groups.get(group as usize)?;
             let name = group.replicas.get(usize::from(lane))?.clone();
-            let Progress { newest, received_at, cadence } = progress;
+            let (newest, received_at, cadence) = (progress.newest, progress.received_at, progress.cadence());
             let replica = Replica { cluster: group.cluster.clone(), name };
             Some(Delivery { replica, newest, received_at, cadence })
         });
@@ -167,4 +187,29 @@ fn group_without_replica(registry: &Registry, id: u32, cluster_labels: &[String]
     }
     let labels = registry.get(id)?.labels;
     cluster_labels.iter().find_map(|name| registry.groups.number_of(labels.get(name)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_no_rhythm() {
+        let mut progress =
+            Progress { newest: Timestamp::EPOCH, received_at: Timestamp::EPOCH, steps: Vec::new(), next: 0 };
+        let mut step = |seconds: i64| {
+            let newest = progress.newest + Span::from_secs(seconds);
+            progress.moves_to(newest);
+            progress.cadence()
+        };
+        assert_eq!(step(5), Span::from_secs(5), "the first step is all that is known");
+        for _ in 0..20 {
+            assert_eq!(step(5), Span::from_secs(5));
+        }
+        assert_eq!([step(20), step(5), step(40)], [Span::from_secs(5); 3], "what was made up for does not count");
+        let longer: Vec<Span> = (0..16).map(|_| step(15)).collect();
+        assert_eq!((longer[0], longer[15]), (Span::from_secs(5), Span::from_secs(15)), "a new rhythm does");
+        (0..16).for_each(|_| _ = step(600));
+        assert_eq!(step(600), CADENCE_MAX);
+    }
 }

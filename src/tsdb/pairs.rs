@@ -59,7 +59,7 @@ impl Pairs for Tsdb {
             }
             let (lanes, none) = (rows.lanes(MARGINS[1])?, Column::default());
             let columns = by_number(&lanes, &none);
-            let rules = self.store.settings.pairs.rules_of(&labels);
+            let rules = orders.rules_in(group, self.store.settings.pairs.rules_of(&labels));
             let turns = orders.turns(group);
             let (cluster, names) = self.names_of(group);
             let order = turns.last().map(|turn| turn.order.clone()).unwrap_or_default();

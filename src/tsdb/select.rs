@@ -407,6 +407,7 @@ impl ReadSamples for SeriesRows {
                 let orders = self.store.resolver.orders();
                 let turns = orders.turns(self.found.group);
                 let rules = self.store.settings.pairs.rules_of(&self.found.labels);
+                let rules = orders.rules_in(self.found.group, rules);
                 for pair in MARGINS.windows(2) {
                     if context::is_enough(&lanes, turns, &rules, self.range, pair[0]) {
                         break;

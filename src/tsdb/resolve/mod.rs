@@ -33,6 +33,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::ha::MergeRules;
 use crate::model::{Fingerprint, Labels, Lane, Timestamp};
+use crate::store::EVALUATORS;
 use crate::store::{BatchSeries, Refused, SeriesName, SeriesNaming, StoreError};
 
 use super::catalogue::{KeyValue, series};
@@ -104,7 +105,8 @@ impl Resolver {
         let registry = self.registry.read();
         let version = self.groups_version();
         let groups = (0..registry.groups.all().len() as u32).map(|group| registry.groups.turns(group)).collect();
-        let orders = Arc::new(Orders { version, rules: known.rules, groups });
+        let evaluators = registry.groups.number_of(EVALUATORS);
+        let orders = Arc::new(Orders { version, rules: known.rules, groups, evaluators });
         self.orders.store(Arc::clone(&orders));
         orders
     }

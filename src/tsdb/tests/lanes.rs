@@ -81,6 +81,23 @@ fn histograms_and_start_timestamps_come_back_from_everywhere() {
     }
 }
 
+#[test]
+fn what_an_evaluator_writes_is_seen_at_once_though_another_leads() {
+    let world = World::new();
+    for round in 0..40 {
+        let at = after_noon(round * 15);
+        world.push(&[("weir rules/b|__name__=y", at, 2.0)]).expect("there is room");
+        let column = &world.read(&[], TimeRange::ALL)["y"];
+        assert_eq!((column.len() as i64, column.at.last()), (round + 1, Some(&at)), "the rule after it reads it");
+        // The same tick of the other one, a little later; it is down for a while.
+        if !(10..20).contains(&round) {
+            world.push(&[("weir rules/a|__name__=y", at, 1.0)]).expect("there is room");
+            let column = &world.read(&[], TimeRange::ALL)["y"];
+            assert_eq!((column.len() as i64, column.at.last()), (round + 1, Some(&at)), "one sample a tick");
+        }
+    }
+}
+
 /// Both replicas, every 15 s, the second one 5 s later; `a` misses the rounds that `down` names.
 fn pair(world: &mut World, rounds: std::ops::Range<i64>, down: impl Fn(i64) -> bool) {
     for round in rounds {

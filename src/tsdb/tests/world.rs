@@ -40,7 +40,8 @@ impl SeriesNaming for PlainNaming {
         let text = std::str::from_utf8(key).map_err(|_| Refused::InvalidUtf8)?;
         let (replica, pairs) = text.split_once('|').ok_or(Refused::NoMetricName)?;
         let labels = Labels::from_pairs(pairs.split(',').filter_map(|pair| pair.split_once('=')));
-        let replica = (!replica.is_empty()).then(|| Replica { cluster: "eu".into(), name: replica.into() });
+        let (cluster, name) = replica.split_once('/').unwrap_or(("eu", replica));
+        let replica = (!replica.is_empty()).then(|| Replica { cluster: cluster.into(), name: name.into() });
         Ok(SeriesName { labels, replica })
     }
 }
