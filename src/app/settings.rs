@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::config::{self, Config, Fsync, HaPolicyName};
 use crate::ha::{Policy, PolicyRule};
 use crate::ingest::relabel;
+use crate::ingest::wire::encode::write_request;
 use crate::model::{Labels, Span};
 use crate::promql::Features;
 use crate::rules::notify::config::{Relabel, RelabelSpec};
@@ -122,6 +124,7 @@ pub(crate) fn rule_defaults(config: &Config, features: Features) -> rules::file:
         environment: crate::cli::environment(),
         alertgroup: config.rules.alertgroup_label,
         templates: config.rules.templates.clone(),
+        now: || Clock::system().now(),
     }
 }
 
@@ -130,7 +133,10 @@ pub(super) fn rules(config: &Config, features: Features) -> rules::Settings {
         files: config.rules.files.clone(),
         defaults: rule_defaults(config, features),
         query_offset: config.rules.query_offset.0,
-        external_labels: Labels::from_pairs(&config.rules.external_labels),
+        // Who evaluates is no part of an alert: Alertmanager merges those whose labels are equal.
+        external_labels: Labels::from_pairs(
+            config.rules.external_labels.iter().filter(|(name, _)| !config.ha.replica_labels.contains(name)),
+        ),
         external_url: external_url(config),
         concurrency: config.rules.concurrency,
         wait: match config.rules.wait {
@@ -147,6 +153,12 @@ pub(super) fn rules(config: &Config, features: Features) -> rules::Settings {
             ..rules::notify::Settings::default()
         },
         notifier_file: config.rules.notifier_config.display().to_string(),
+        peers: rules::peers::Settings {
+            replica: config.rules_replica().to_owned(),
+            urls: config.rules.peers.clone(),
+            token_file: config.rules.peers_token_file.display().to_string(),
+            encode: write_request,
+        },
         ..rules::Settings::default()
     }
 }

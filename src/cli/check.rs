@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::clock::Clock;
 use crate::promql::Features;
 use crate::rules::file::{self, Defaults};
 
@@ -45,7 +46,13 @@ pub(super) fn run(check: Check) -> ExitCode {
 }
 
 fn rules(patterns: &[String], templates: Vec<String>, quiet: bool) -> ExitCode {
-    let defaults = Defaults { features: Features::all(), environment: environment(), templates, ..Defaults::default() };
+    let defaults = Defaults {
+        features: Features::all(),
+        environment: environment(),
+        templates,
+        now: || Clock::system().now(),
+        ..Defaults::default()
+    };
     match file::load(patterns, &defaults) {
         Ok(files) if files.is_empty() => complain(&[format!("no file matches {}", patterns.join(" "))]),
         Ok(files) => {

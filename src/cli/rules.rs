@@ -16,6 +16,7 @@ use crate::model::{Labels, Span, StepGrid, Timestamp, with_causes};
 use crate::promql::{self, Engine, Features, QueryOptions};
 use crate::rules::backtest::{Backtest, EVALUATIONS_MAX, Question, backtest};
 use crate::rules::file::{self, Defaults, GroupSpec, RuleKind, RuleSpec};
+use crate::rules::peers;
 use crate::rules::replay::{Done, Progress, Replay};
 use crate::tsdb::Tsdb;
 
@@ -55,6 +56,9 @@ pub(super) struct ReplayFlags {
     /// How many rules may be evaluated at the same time
     #[arg(long, default_value_t = 2)]
     concurrency: usize,
+    /// Whose results these are, where several Weirs evaluate the same rules: `rules.replica` of the configuration
+    #[arg(long, value_name = "NAME", default_value = "")]
+    replica: String,
 }
 
 /// Which rule.
@@ -112,7 +116,13 @@ pub(super) fn run(rules: Rules) -> ExitCode {
 }
 
 fn load(patterns: &[String], interval: Span) -> anyhow::Result<Vec<file::RuleFile>> {
-    let defaults = Defaults { interval, features: Features::all(), environment: environment(), ..Defaults::default() };
+    let defaults = Defaults {
+        interval,
+        features: Features::all(),
+        environment: environment(),
+        now: || Clock::system().now(),
+        ..Defaults::default()
+    };
     let files = file::load(patterns, &defaults).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{}", problems.join("\n"))
@@ -158,6 +168,7 @@ fn replay(flags: &ReplayFlags) -> anyhow::Result<ExitCode> {
             to,
             query: Arc::new(move |expr, at, _| engine.instant(source.as_ref(), expr, at, &QueryOptions::default())),
             sink: tsdb.clone(),
+            lane: peers::Settings { replica: flags.replica.clone(), ..peers::Settings::default() }.lane(),
             journal: tsdb.clone(),
             clock: clock.to_fn(),
             external_labels: Labels::from_pairs(flags.external_label.iter().map(|(name, value)| (name, value))),

@@ -239,6 +239,13 @@ pub struct Rules {
     pub notifier_config: PathBuf,
     /// Whether rules may be edited by Mimir's ruler API.
     pub api: bool,
+    /// This Weir's name among several that evaluate the same rules. Empty: it is alone, or the replica label of
+    /// `external_labels` says it.
+    pub replica: String,
+    /// URLs of the others; they are sent what is evaluated here.
+    pub peers: Vec<String>,
+    /// A file with a token that they take. Empty: they need none.
+    pub peers_token_file: PathBuf,
 }
 
 /// What an evaluation waits for.
@@ -384,11 +391,23 @@ impl Default for Rules {
             concurrency: 4,
             notifier_config: PathBuf::new(),
             api: false,
+            replica: String::new(),
+            peers: Vec::new(),
+            peers_token_file: PathBuf::new(),
         }
     }
 }
 
 impl Config {
+    /// This Weir's name among those that evaluate the same rules; empty where it is alone.
+    pub fn rules_replica(&self) -> &str {
+        let labelled = self.ha.replica_labels.iter().find_map(|label| self.rules.external_labels.get(label));
+        match (self.rules.replica.as_str(), labelled) {
+            ("", Some(name)) => name,
+            (name, _) => name,
+        }
+    }
+
     /// Every relation between values that does not hold: the key to look at, and the reason. Empty where all is well.
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
@@ -432,6 +451,18 @@ impl Config {
             }
         }
         need(self.ha.clean_run <= 10, "ha.clean_run", "ha.clean_run must be at most 10: a read looks so far around");
+        need(
+            self.rules.peers.is_empty() || !self.rules_replica().is_empty(),
+            "rules.replica",
+            "rules.peers needs rules.replica: a name that tells this Weir's results from those of its peers",
+        );
+        for url in &self.rules.peers {
+            need(
+                url.starts_with("http://") || url.starts_with("https://"),
+                "rules.peers",
+                &format!("peer {url:?} must begin with http:// or https://"),
+            );
+        }
         for url in &self.notifiers {
             need(
                 url.starts_with("http://") || url.starts_with("https://"),

@@ -1,6 +1,7 @@
 //! Groups, rules and alerts as JSON: the fields of Prometheus first and in its order, then vmalert's and our own.
 
 use crate::model::{Labels, Timestamp, number};
+use crate::rules::alerting::alert_id;
 use crate::rules::status::{AlertPhase, AlertStatus, AlertingState, GroupStatus, Health, RuleState, Update};
 
 use super::Http;
@@ -34,12 +35,6 @@ pub(super) fn rule_state(rule: &RuleState) -> (&'static str, &'static str) {
 
 fn alerting_state(alerting: &AlertingState) -> AlertPhase {
     alerting.alerts.iter().map(|alert| alert.phase).max().unwrap_or(AlertPhase::Inactive)
-}
-
-/// Names an alert in links.
-pub(super) fn alert_id(rule: &RuleState, alert: &AlertStatus) -> String {
-    let name = format!("{}\0{}", rule.id, alert.labels.as_packed());
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(name.as_bytes()))
 }
 
 impl Shown {
@@ -154,7 +149,7 @@ impl Shown {
         let mut value = String::new();
         number::write_exponent(&mut value, alert.value);
         json.raw(",\"value\":").string(&value);
-        json.raw(",\"id\":").string(&alert_id(rule, alert)).raw(",\"rule_id\":").string(&rule.id);
+        json.raw(",\"id\":").string(&alert_id(&alert.labels)).raw(",\"rule_id\":").string(&rule.id);
         json.raw(",\"group_id\":").string(&group.id).raw(",\"name\":").string(&rule.name);
         json.raw(",\"expression\":").string(&rule.query);
         let source = format!("{}/graph?g0.expr={}&g0.tab=1", self.external_url, encoded(&rule.query));

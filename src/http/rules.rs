@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use crate::access::Caller;
 use crate::model::{Labels, Matcher};
+use crate::rules::alerting::alert_id;
 use crate::rules::status::{AlertStatus, GroupStatus, RuleState};
 
 use super::error::{ApiError, ErrorKind};
@@ -248,7 +249,7 @@ pub(super) async fn rule(State(http): State<Arc<Http>>, caller: Caller, params: 
 pub(super) async fn alert(State(http): State<Arc<Http>>, caller: Caller, params: Params) -> Result<Response, ApiError> {
     let group = find_group(&http, &caller, &params)?;
     let wanted = params.first("alert_id");
-    let named = |(rule, alert): &(&RuleState, &AlertStatus)| super::rule_json::alert_id(rule, alert) == wanted;
+    let named = |(_, alert): &(&RuleState, &AlertStatus)| alert_id(&alert.labels) == wanted;
     let mut alerts = group.rules.iter().flat_map(|rule| {
         let alerts = rule.alerting.iter().flat_map(|alerting| &alerting.alerts);
         alerts.map(move |alert| (rule, alert))

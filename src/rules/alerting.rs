@@ -40,6 +40,15 @@ pub struct Surroundings<'a> {
     pub query: &'a dyn Query,
     /// What had been delivered.
     pub input: &'a Input,
+    /// What names the group in links.
+    pub group_id: &'a str,
+    /// How often it is evaluated.
+    pub interval: Span,
+}
+
+/// What names an alert of a rule in links.
+pub fn alert_id(labels: &Labels) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(labels.as_packed().as_bytes()))
 }
 
 impl Alerting<'_> {
@@ -124,8 +133,9 @@ impl Alerting<'_> {
             active_at: moment.at,
             expr: self.expr.to_owned(),
             for_seconds: self.hold.as_seconds(),
-            alert_id: 0,
-            group_id: 0,
+            alert_id: String::new(),
+            group_id: around.group_id.to_owned(),
+            interval_seconds: around.interval.as_seconds(),
         };
         // An alert with a broken text is better than none: the error takes the text's place.
         let text = |template: &Template, data: &Data| {
@@ -138,6 +148,7 @@ impl Alerting<'_> {
         }
         labels.set("alertname", self.name);
         let labels = labels.build()?;
+        data.alert_id = alert_id(&labels);
         // Only its labels say whether the alert is known, so only annotations can tell since when it is active.
         if let Some(known) = before.get(&labels).filter(|known| known.is_active()) {
             data.active_at = known.active_at;

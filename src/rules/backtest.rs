@@ -155,7 +155,14 @@ pub fn backtest(
         annotations: &[],
     };
     let (external_labels, input) = (Labels::empty(), Input::default());
-    let around = Surroundings { external_labels: &external_labels, external_url: "", query: &Nobody, input: &input };
+    let around = Surroundings {
+        external_labels: &external_labels,
+        external_url: "",
+        query: &Nobody,
+        input: &input,
+        group_id: "",
+        interval: question.grid.step(),
+    };
     let (mut alerts, mut report, mut known) = (Alerts::new(), Backtest::default(), 0);
     let grid = question.grid;
     for first in (0..grid.len()).step_by(STRETCH) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::model::labels::LabelsBuilder;
-use crate::model::{Labels, STALE_NAN_BITS, Span, Timestamp};
+use crate::model::{Labels, Replica, STALE_NAN_BITS, Span, Timestamp};
 use crate::promql::register::RuleAsker;
 use crate::promql::{Answer, Point, QueryError};
 use crate::store::SampleSink;
@@ -41,6 +41,8 @@ pub struct World {
     pub query: QueryFn,
     /// Takes results.
     pub sink: Arc<dyn SampleSink>,
+    /// The lane of these results, where several evaluate the same rules.
+    pub lane: Option<Replica>,
     /// Keeps alert state.
     pub journal: AlertJournal,
     /// Takes messages for Alertmanagers.
@@ -86,8 +88,12 @@ pub(super) struct Terms {
     pub(super) interval: Span,
     pub(super) limit: usize,
     pub(super) engine: Engine,
+    /// What requests about its alerts say beside the usual.
+    pub(super) notifier_headers: Arc<[(String, String)]>,
     /// The file that has the group.
     pub(super) file: String,
+    /// What names the group in links.
+    pub(super) group_id: String,
     /// What had been delivered when the group was evaluated.
     pub(super) input: Arc<Input>,
 }
@@ -239,7 +245,8 @@ impl RunningRule {
                 let query = TemplateQuery { query: &world.query, at: moment.data_at, asker: &asker };
                 let (external_labels, external_url) = (&world.external_labels, world.external_url.as_str());
                 let input = terms.input.as_ref();
-                let around = Surroundings { external_labels, external_url, query: &query, input };
+                let (group_id, interval) = (terms.group_id.as_str(), terms.interval);
+                let around = Surroundings { external_labels, external_url, query: &query, input, group_id, interval };
                 let mut outcome = alerting.step(known, &vector, moment, around)?;
                 if self.takes_over {
                     takeover::since_when(&alerting, known, &mut outcome, moment, &asker, world);
@@ -299,6 +306,7 @@ impl RunningRule {
             },
             starts_at,
             ends_at,
+            headers: terms.notifier_headers.clone(),
             generator_url: generator_url(&world.external_url, &self.spec.expr),
         })
     }
@@ -414,7 +422,7 @@ fn write(rules: &mut [RunningRule], attempts: &mut [Attempt], moment: Moment, wo
         ended.sort();
         rows.extend(ended.into_iter().map(|labels| (labels, &stale)));
     }
-    let written = append(world.sink.as_ref(), &rows, moment.data_at, (world.clock)());
+    let written = append(world.sink.as_ref(), &rows, moment.data_at, (world.clock)(), world.lane.as_ref());
     drop(rows);
     for ((rule, attempt), current) in rules.iter_mut().zip(attempts.iter_mut()).zip(current) {
         let Some(current) = current else { continue };

@@ -23,6 +23,11 @@ struct NotifierLabels {
     alertmanager: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PeerLabels {
+    peer: String,
+}
+
 /// The room's metrics. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -37,6 +42,10 @@ pub struct Metrics {
     failed: Family<NotifierLabels, Counter>,
     dropped: Family<NotifierLabels, Counter>,
     waiting: Family<NotifierLabels, Gauge>,
+    peer_sent: Family<PeerLabels, Counter>,
+    peer_failed: Family<PeerLabels, Counter>,
+    peer_dropped: Family<PeerLabels, Counter>,
+    peer_waiting_bytes: Family<PeerLabels, Gauge>,
     reload_successful: Gauge,
     reloaded_at: FloatGauge,
 }
@@ -62,6 +71,15 @@ pub struct NotifierMetrics {
     pub(super) waiting: Gauge,
 }
 
+/// The counters of one peer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PeerMetrics {
+    pub(super) sent: Counter,
+    pub(super) failed: Counter,
+    pub(super) dropped: Counter,
+    pub(super) waiting_bytes: Gauge,
+}
+
 impl Metrics {
     /// Registers under `weir_rules_`.
     pub fn register(registry: &mut Registry) -> Self {
@@ -69,6 +87,7 @@ impl Metrics {
         let Metrics { evaluations, failures, missed, last_seconds, last_at, waited_seconds, held, .. } =
             metrics.clone();
         let Metrics { sent, failed, dropped, waiting, reload_successful, reloaded_at, .. } = metrics.clone();
+        let Metrics { peer_sent, peer_failed, peer_dropped, peer_waiting_bytes, .. } = metrics.clone();
         let room = registry.sub_registry_with_prefix("weir_rules");
         room.register("group_evaluations", "Evaluations, by group", evaluations);
         room.register("rule_failures", "Rules that could not be evaluated, kept or written, by group", failures);
@@ -85,6 +104,10 @@ impl Metrics {
         );
         room.register("notifications_dropped", "Alerts dropped because the queue was full", dropped);
         room.register("notifications_waiting", "Alerts that wait for an Alertmanager", waiting);
+        room.register("peer_requests_sent", "Requests with results that a peer took", peer_sent);
+        room.register("peer_requests_failed", "Requests with results that a peer did not take", peer_failed);
+        room.register("peer_requests_dropped", "Requests with results dropped for want of room", peer_dropped);
+        room.register("peer_waiting_bytes", "Bytes of results that wait for a peer", peer_waiting_bytes);
         room.register("reload_successful", "Whether the last reading of rule files succeeded", reload_successful);
         room.register("reload_success_timestamp_seconds", "When rule files were last read with success", reloaded_at);
         metrics
@@ -110,6 +133,16 @@ impl Metrics {
             failed: self.failed.get_or_create_owned(&labels),
             dropped: self.dropped.get_or_create_owned(&labels),
             waiting: self.waiting.get_or_create_owned(&labels),
+        }
+    }
+
+    pub(super) fn peer(&self, url: &str) -> PeerMetrics {
+        let labels = PeerLabels { peer: url.to_owned() };
+        PeerMetrics {
+            sent: self.peer_sent.get_or_create_owned(&labels),
+            failed: self.peer_failed.get_or_create_owned(&labels),
+            dropped: self.peer_dropped.get_or_create_owned(&labels),
+            waiting_bytes: self.peer_waiting_bytes.get_or_create_owned(&labels),
         }
     }
 

@@ -28,6 +28,7 @@ mod dependency;
 mod evaluation;
 mod takeover;
 mod writing;
+pub mod peers;
 mod query;
 pub mod group;
 pub mod metrics;

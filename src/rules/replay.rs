@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::model::{Labels, Span, Timestamp};
+use crate::model::{Labels, Replica, Span, Timestamp};
 use crate::store::{Journal, SampleSink, StoreError};
 
 use super::evaluation::{Clock, QueryFn, World};
@@ -37,6 +37,8 @@ pub struct Replay {
     pub query: QueryFn,
     /// Takes results.
     pub sink: Arc<dyn SampleSink>,
+    /// The lane of these results, where several evaluate the same rules.
+    pub lane: Option<Replica>,
     /// Keeps how far it is.
     pub journal: Arc<dyn Journal>,
     /// Tells the time, for what must not lie ahead of it.
@@ -129,6 +131,7 @@ impl Replay {
         World {
             query: self.query.clone(),
             sink: self.sink.clone(),
+            lane: self.lane.clone(),
             journal: AlertJournal::new(Arc::new(NoJournal)),
             send: Arc::new(|_| {}),
             receipts: Arc::new(Receipts::default()),

@@ -23,6 +23,7 @@ use super::journal::AlertJournal;
 use super::metrics::Metrics;
 use super::notify::config::NotifierFile;
 use super::notify::{self, NotifierError, Notifiers};
+use super::peers::{self, Peers};
 use super::status::{EditRules, FilesStatus, GroupStatus, NotifierState, RuleStatus};
 use super::timer::{RunningGroup, Timer};
 use super::watermark::{Wait, Watermark};
@@ -56,6 +57,8 @@ pub struct Settings {
     pub notify: notify::Settings,
     /// A file with more notifiers; empty: none.
     pub notifier_file: String,
+    /// Who else evaluates the same rules.
+    pub peers: peers::Settings,
 }
 
 impl Default for Settings {
@@ -74,6 +77,7 @@ impl Default for Settings {
             editable: false,
             notify: notify::Settings::default(),
             notifier_file: String::new(),
+            peers: peers::Settings::default(),
         }
     }
 }
@@ -106,6 +110,9 @@ pub enum RulesError {
     /// A notifier cannot start.
     #[error(transparent)]
     Notifier(#[from] NotifierError),
+    /// A peer cannot be spoken to.
+    #[error("peers: {0}")]
+    Peers(String),
 }
 
 /// All groups, running.
@@ -113,6 +120,7 @@ pub struct Rules {
     settings: Settings,
     world: Arc<World>,
     notifiers: Arc<Notifiers>,
+    peers: Mutex<Peers>,
     watermark: Option<Watermark>,
     edited: Edited,
     handle: Handle,
@@ -161,9 +169,12 @@ impl Rules {
         let notify = notify::Settings { file, external_url: settings.external_url.clone(), ..settings.notify.clone() };
         let notifiers = Arc::new(Notifiers::start(&notify, &deps.metrics, handle)?);
         let outbox = notifiers.clone();
+        let (peers, sink) =
+            Peers::start(&settings.peers, deps.sink, &deps.metrics, handle).map_err(RulesError::Peers)?;
         let world = World {
             query: deps.query,
-            sink: deps.sink,
+            sink,
+            lane: settings.peers.lane(),
             journal,
             send: Arc::new(move |messages| outbox.enqueue(messages)),
             receipts: notifiers.receipts().clone(),
@@ -180,6 +191,7 @@ impl Rules {
             settings,
             world: Arc::new(world),
             notifiers,
+            peers: Mutex::new(peers),
             watermark: deps.watermark,
             edited,
             handle: handle.clone(),
@@ -307,6 +319,7 @@ impl Rules {
             }
         }
         self.notifiers.stop();
+        self.peers.lock().stop(&self.handle);
     }
 
     fn generation(&self, files: &Files, inheritance: Inheritance) -> Generation {

@@ -27,14 +27,16 @@ impl Schedule {
         Schedule { interval, offset: Span::from_millis(offset.as_millis().rem_euclid(interval.as_millis())) }
     }
 
-    /// The schedule of a group in `file`. Groups are spread over the interval by a hash of file and name, so that not
-    /// all of them run at the full minute.
+    /// The schedule of a group in `file`. Groups are spread over the interval by a hash of the file's name and theirs,
+    /// so that not all of them run at the full minute; the folder does not count, for a second evaluator may keep the
+    /// same files elsewhere.
     pub fn of(file: &str, group: &GroupSpec) -> Self {
         let offset = match (group.eval_offset, group.aligned) {
             (Some(offset), _) => offset,
             (None, true) => Span::ZERO,
             (None, false) => {
-                let hash = xxhash_rust::xxh3::xxh3_64(format!("{file}\0{}", group.name).as_bytes());
+                let name = file.rsplit('/').next().unwrap_or(file);
+                let hash = xxhash_rust::xxh3::xxh3_64(format!("{name}\0{}", group.name).as_bytes());
                 Span::from_millis((hash % group.interval.as_millis().unsigned_abs()) as i64)
             }
         };

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::{Matcher, Span, TimeRange, Timestamp};
-use crate::store::{Deliveries, SampleSource};
+use crate::store::{Deliveries, EVALUATORS, SampleSource};
 
 use super::status::Behind;
 
@@ -61,6 +61,8 @@ impl Watermark {
     /// The HA groups that have not delivered up to `up_to`, by name.
     pub(super) fn late(&self, up_to: Timestamp, now: Timestamp) -> Vec<Late> {
         let mut deliveries = self.deliveries.deliveries();
+        // What others have evaluated says nothing of what was scraped.
+        deliveries.retain(|lane| lane.replica.cluster != EVALUATORS);
         deliveries.sort_by(|left, right| left.replica.cluster.cmp(&right.replica.cluster));
         let groups = deliveries.chunk_by(|left, right| left.replica.cluster == right.replica.cluster);
         let late = groups.filter_map(|lanes| {
@@ -167,6 +169,7 @@ mod tests {
         // Silent for longer than it is waited for; then, than it is missed.
         check(&[("dc1", "a", 800, 801, 15), ("dc2", "a", 999, 1000, 5)], &[("dc1", false)]);
         check(&[("dc1", "a", -3000, -2999, 15)], &[]);
+        check(&[(EVALUATORS, "weir-b", 900, 900, 15)], &[]);
     }
 
     #[test]

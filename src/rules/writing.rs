@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::model::{Labels, Timestamp};
+use crate::model::{Labels, Replica, Timestamp};
 use crate::promql::Point;
 use crate::store::{
     BatchSample, BatchSeries, Refusals, Refused, SampleSink, SeriesBatch, SeriesName, SeriesNaming, StoreError,
@@ -18,6 +18,7 @@ pub(super) fn append(
     rows: &[(&Labels, &Point)],
     at: Timestamp,
     received_at: Timestamp,
+    lane: Option<&Replica>,
 ) -> Result<Refusals, StoreError> {
     if rows.is_empty() {
         return Ok(Refusals::default());
@@ -34,7 +35,7 @@ pub(super) fn append(
         .map(|(row, (labels, _))| BatchSeries { key: labels.as_packed().as_bytes(), samples: row..row + 1 });
     let batch = SeriesBatch {
         received_at,
-        naming: &RuleSeries { rows, by_key: OnceLock::new() },
+        naming: &RuleSeries { rows, lane, by_key: OnceLock::new() },
         series: series.collect(),
         samples: rows.iter().map(|(_, point)| sample(point)).collect(),
         exemplars: Vec::new(),
@@ -45,6 +46,8 @@ pub(super) fn append(
 /// Names series by their packed labels.
 struct RuleSeries<'a> {
     rows: &'a [(&'a Labels, &'a Point)],
+    /// Whose results they are, where several evaluate the same rules.
+    lane: Option<&'a Replica>,
     /// Made when the store meets the first key that it does not know; most batches have none.
     by_key: OnceLock<HashMap<&'a [u8], &'a Labels>>,
 }
@@ -54,7 +57,10 @@ const NAMING_SEED: u64 = 0x7275_6c65_7300_0001;
 
 impl SeriesNaming for RuleSeries<'_> {
     fn seed(&self) -> u64 {
-        NAMING_SEED
+        match self.lane {
+            None => NAMING_SEED,
+            Some(lane) => NAMING_SEED ^ xxhash_rust::xxh3::xxh3_64(lane.name.as_bytes()).rotate_left(1).max(1),
+        }
     }
 
     fn is_sender(&self) -> bool {
@@ -66,6 +72,6 @@ impl SeriesNaming for RuleSeries<'_> {
             .by_key
             .get_or_init(|| self.rows.iter().map(|(labels, _)| (labels.as_packed().as_bytes(), *labels)).collect());
         let labels = by_key.get(key).expect("the store asks only for keys of this batch");
-        Ok(SeriesName { labels: (*labels).clone(), replica: None })
+        Ok(SeriesName { labels: (*labels).clone(), replica: self.lane.cloned() })
     }
 }

@@ -75,6 +75,22 @@ fn keep(path: PathBuf, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a whole name with slashes, as object stores have them, fits a whole pattern.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), name.split('/').collect());
+    steps_fit(&pattern, &name)
+}
+
+fn steps_fit(pattern: &[&str], name: &[&str]) -> bool {
+    match (pattern, name) {
+        ([], []) => true,
+        // Any number of folders; what follows must fit somewhere.
+        (["**", rest @ ..], _) => (0..=name.len()).any(|skipped| steps_fit(rest, &name[skipped..])),
+        ([step, rest @ ..], [own, names @ ..]) => matches(step, own) && steps_fit(rest, names),
+        _ => false,
+    }
+}
+
 /// Whether a name fits one step of a pattern.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
@@ -119,6 +135,20 @@ mod tests {
         check("*a*b*", "xxaxxbxx", true);
         check("*ab", "aab", true);
         check("*", "", true);
+    }
+
+    #[test]
+    fn names_of_objects_fit_as_paths_do() {
+        #[track_caller]
+        fn check(pattern: &str, name: &str, wanted: bool) {
+            assert_eq!(fits(pattern, name), wanted, "{pattern} {name}");
+        }
+        check("rules/*.yml", "rules/a.yml", true);
+        check("rules/*.yml", "rules/b/a.yml", false);
+        check("rules/**/*.yml", "rules/a.yml", true);
+        check("rules/**/*.yml", "rules/b/c/a.yml", true);
+        check("rules/**/b/*.yml", "rules/b/c/a.yml", false);
+        check("rules/a?.yml", "rules/ab.yml", true);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod environment;
 pub(in crate::rules) mod glob;
 mod notifiers;
 mod read;
+mod s3;
 mod source;
 pub mod spec;
 pub(in crate::rules) mod walk;
@@ -24,7 +25,7 @@ pub use environment::Environment;
 pub use spec::{Engine, GroupSpec, RuleKind, RuleSpec};
 pub use yaml::Place;
 
-use crate::model::Span;
+use crate::model::{Span, Timestamp};
 use crate::promql::Features;
 use crate::rules::notify::config::{NotifierFile, TargetGroup};
 use crate::rules::template::Template;
@@ -76,6 +77,8 @@ pub struct Defaults {
     pub alertgroup: bool,
     /// Patterns of files whose templates (`{{ define "name" }}`) all rules may call.
     pub templates: Vec<String>,
+    /// Tells the time, which requests to object stores are signed with.
+    pub now: fn() -> Timestamp,
 }
 
 impl Default for Defaults {
@@ -86,6 +89,7 @@ impl Default for Defaults {
             environment: Environment::default(),
             alertgroup: false,
             templates: Vec::new(),
+            now: || Timestamp::EPOCH,
         }
     }
 }
@@ -109,7 +113,8 @@ pub struct Texts {
 impl Texts {
     /// Fetches what the patterns name. What cannot be read is a problem of [`parse`](Self::parse).
     pub fn read(patterns: &[String], defaults: &Defaults) -> Texts {
-        let ((rules, mut unread), (templates, more)) = (source::read(patterns), source::read(&defaults.templates));
+        let ((rules, mut unread), (templates, more)) =
+            (source::read(patterns, defaults), source::read(&defaults.templates, defaults));
         unread.extend(more);
         Texts { rules, templates, unread }
     }

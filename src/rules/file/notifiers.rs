@@ -10,7 +10,7 @@ use crate::rules::notify::config::{
 
 use super::Problem;
 use super::walk::Walk;
-use super::yaml::{self, Content, Entry, Node};
+use super::yaml::{self, Entry, Node};
 
 /// How often files and services are asked that do not say. (Prometheus' defaults.)
 const FILES_EVERY: Span = Span::from_secs(300);
@@ -113,7 +113,6 @@ impl Reader<'_> {
                 "relabel_configs" => set.relabeling = self.relabeling(entry),
                 "alert_relabel_configs" => set.alert_relabeling = self.relabeling(entry),
                 "webhooks" => webhooks.extend(self.each(entry, Self::webhook)),
-                "follow_redirects" | "enable_http2" => _ = self.walk.boolean(entry),
                 _ if self.access(entry, &mut set.access) => {}
                 key if key.ends_with("_sd_configs") => {
                     let known = "static, file, http, dns and consul are";
@@ -131,7 +130,7 @@ impl Reader<'_> {
             let mut group = TargetGroup::default();
             for entry in self.walk.map(node, "a static config") {
                 match entry.key.as_str() {
-                    "targets" => group.targets = self.texts(entry),
+                    "targets" => group.targets = self.walk.texts(entry),
                     "labels" => group.labels = self.pairs(entry).into_iter().collect(),
                     "alert_relabel_configs" => set.alert_relabeling.extend(self.relabeling(entry)),
                     _ if self.access(entry, &mut set.access) => {}
@@ -146,7 +145,7 @@ impl Reader<'_> {
         let mut group = TargetGroup::default();
         for entry in self.walk.map(node, "a target group") {
             match entry.key.as_str() {
-                "targets" => group.targets = self.texts(entry),
+                "targets" => group.targets = self.walk.texts(entry),
                 "labels" => group.labels = self.pairs(entry).into_iter().collect(),
                 _ => self.walk.unknown(entry, "a target group"),
             }
@@ -158,7 +157,7 @@ impl Reader<'_> {
         let (mut files, mut every) = (Vec::new(), FILES_EVERY);
         for entry in self.walk.map(node, "a file_sd_config") {
             match entry.key.as_str() {
-                "files" => files = self.texts(entry),
+                "files" => files = self.walk.texts(entry),
                 "refresh_interval" => every = self.walk.positive_span(entry).unwrap_or(every),
                 _ => self.walk.unknown(entry, "a file_sd_config"),
             }
@@ -167,25 +166,26 @@ impl Reader<'_> {
     }
 
     fn http(&mut self, node: &Node) -> Source {
-        let (mut url, mut every) = (String::new(), HTTP_EVERY);
+        let (mut url, mut every, mut access) = (String::new(), HTTP_EVERY, Access::default());
         for entry in self.walk.map(node, "an http_sd_config") {
             match entry.key.as_str() {
                 "url" => url = self.walk.text(entry),
                 "refresh_interval" => every = self.walk.positive_span(entry).unwrap_or(every),
+                _ if self.access(entry, &mut access) => {}
                 _ => self.walk.unknown(entry, "an http_sd_config"),
             }
         }
         if url.is_empty() {
             self.walk.problem(node.place, "an http_sd_config needs `url`");
         }
-        Source::Http(url, every)
+        Source::Http { url, access, every }
     }
 
     fn dns(&mut self, node: &Node) -> Source {
         let (mut names, mut kind, mut port, mut every) = (Vec::new(), "SRV".to_owned(), 0, DNS_EVERY);
         for entry in self.walk.map(node, "a dns_sd_config") {
             match entry.key.as_str() {
-                "names" => names = self.texts(entry),
+                "names" => names = self.walk.texts(entry),
                 "type" => kind = self.walk.text(entry).to_uppercase(),
                 "port" => port = u16::try_from(self.walk.count(entry)).unwrap_or(0),
                 "refresh_interval" => every = self.walk.positive_span(entry).unwrap_or(every),
@@ -204,27 +204,49 @@ impl Reader<'_> {
     }
 
     fn consul(&mut self, node: &Node) -> Source {
-        let (mut server, mut scheme) = ("localhost:8500".to_owned(), "http".to_owned());
-        let (mut services, mut tags, mut token, mut datacenter) = (Vec::new(), Vec::new(), None, None);
-        let mut every = DNS_EVERY;
+        let (mut server, mut scheme, mut prefix) = ("localhost:8500".to_owned(), "http".to_owned(), String::new());
+        let (mut services, mut tags, mut tag_separator) = (Vec::new(), Vec::new(), ",".to_owned());
+        let (mut token, mut parameters, mut access) = (None, Vec::new(), Access::default());
+        let (mut every, mut name, mut password) = (DNS_EVERY, None, None);
         for entry in self.walk.map(node, "a consul_sd_config") {
             match entry.key.as_str() {
                 "server" => server = self.walk.text(entry),
                 "scheme" => scheme = self.walk.text(entry),
-                "services" => services = self.texts(entry),
-                "tags" => tags = self.texts(entry),
-                "token" => token = Some(self.walk.text(entry)),
-                "datacenter" => datacenter = Some(self.walk.text(entry)),
+                "path_prefix" => prefix = self.walk.text(entry),
+                "services" => services = self.walk.texts(entry),
+                "tags" => tags = self.walk.texts(entry),
+                "tag_separator" => tag_separator = self.walk.text(entry),
+                "token" => token = Some(Secret::Text(self.walk.text(entry))),
+                "datacenter" => parameters.push(("dc".to_owned(), self.walk.text(entry))),
+                "namespace" => parameters.push(("ns".to_owned(), self.walk.text(entry))),
+                "partition" | "filter" => parameters.push((entry.key.clone(), self.walk.text(entry))),
+                "node_meta" => {
+                    let pairs = self.pairs(entry).into_iter();
+                    parameters.extend(pairs.map(|(name, value)| ("node-meta".to_owned(), format!("{name}:{value}"))));
+                }
+                "username" => name = Some(self.walk.text(entry)),
+                "password" => password = Some(self.walk.text(entry)),
                 "refresh_interval" => every = self.walk.positive_span(entry).unwrap_or(every),
-                "allow_stale" => _ = self.walk.boolean(entry),
-                "tag_separator" => {}
+                "allow_stale" => {
+                    if self.walk.boolean(entry) {
+                        parameters.push(("stale".to_owned(), String::new()));
+                    }
+                }
+                _ if self.access(entry, &mut access) => {}
                 _ => self.walk.unknown(entry, "a consul_sd_config"),
             }
+        }
+        if let Some(name) = name {
+            access.basic = Some((name, Secret::Text(password.unwrap_or_default())));
         }
         if !server.contains("://") {
             server = format!("{scheme}://{server}");
         }
-        Source::Consul { server, services, tags, token, datacenter, every }
+        let prefix = prefix.trim_matches('/');
+        if !prefix.is_empty() {
+            server = format!("{}/{prefix}", server.trim_end_matches('/'));
+        }
+        Source::Consul { server, services, tags, tag_separator, token, parameters, access, every }
     }
 
     /// Reads a key about access; `false` where it is none.
@@ -263,15 +285,27 @@ impl Reader<'_> {
             "oauth2" => access.oauth2 = Some(self.oauth2(entry)),
             "tls_config" => access.tls = self.tls(entry),
             "headers" => {
-                for header in self.texts(entry) {
-                    match header.split_once(':') {
-                        Some((name, value)) => access.headers.push((name.trim().to_owned(), value.trim().to_owned())),
-                        None => self
-                            .walk
-                            .problem(entry.value.place, format!("a header is written `name: value`, not {header:?}")),
+                let headers = self.walk.headers(entry).into_iter();
+                access.headers.extend(headers.map(|(name, value)| (name, Secret::Text(value))));
+            }
+            "http_headers" => {
+                for header in self.walk.map(&entry.value, "http_headers") {
+                    for entry in self.walk.map(&header.value, &header.key) {
+                        let secret = match entry.key.as_str() {
+                            "values" | "secrets" => Secret::Text,
+                            "files" => Secret::File,
+                            _ => {
+                                self.walk.unknown(entry, "http_headers");
+                                continue;
+                            }
+                        };
+                        let texts = self.walk.texts(entry);
+                        access.headers.extend(texts.into_iter().map(|text| (header.key.clone(), secret(text))));
                     }
                 }
             }
+            "proxy_url" => access.proxy = Some(self.walk.text(entry)),
+            "follow_redirects" | "enable_http2" => _ = self.walk.boolean(entry),
             _ => return false,
         }
         true
@@ -284,6 +318,8 @@ impl Reader<'_> {
             token_url: String::new(),
             scopes: Vec::new(),
             params: Vec::new(),
+            tls: Tls::default(),
+            proxy: None,
         };
         for entry in self.walk.map(&entry.value, "oauth2") {
             match entry.key.as_str() {
@@ -291,8 +327,10 @@ impl Reader<'_> {
                 "client_secret" => oauth2.client_secret = Secret::Text(self.walk.text(entry)),
                 "client_secret_file" => oauth2.client_secret = Secret::File(self.walk.text(entry)),
                 "token_url" => oauth2.token_url = self.walk.text(entry),
-                "scopes" => oauth2.scopes = self.texts(entry),
+                "scopes" => oauth2.scopes = self.walk.texts(entry),
                 "endpoint_params" => oauth2.params = self.pairs(entry),
+                "tls_config" => oauth2.tls = self.tls(entry),
+                "proxy_url" => oauth2.proxy = Some(self.walk.text(entry)),
                 _ => self.walk.unknown(entry, "oauth2"),
             }
         }
@@ -329,7 +367,7 @@ impl Reader<'_> {
             let mut spec = RelabelSpec::default();
             for entry in reader.walk.map(node, "a relabel config") {
                 match entry.key.as_str() {
-                    "source_labels" => spec.source_labels = reader.texts(entry),
+                    "source_labels" => spec.source_labels = reader.walk.texts(entry),
                     "separator" => spec.separator = Some(reader.walk.text(entry)),
                     "regex" => spec.regex = Some(reader.walk.text(entry)),
                     "modulus" => spec.modulus = Some(reader.walk.count(entry) as u64),
@@ -346,15 +384,6 @@ impl Reader<'_> {
     fn each<T>(&mut self, entry: &Entry, mut read: impl FnMut(&mut Self, &Node) -> T) -> Vec<T> {
         let nodes = self.walk.list(&entry.value, &entry.key);
         nodes.iter().map(|node| read(self, node)).collect()
-    }
-
-    /// A list of single values, or one alone.
-    fn texts(&mut self, entry: &Entry) -> Vec<String> {
-        if let Content::Scalar(text) = &entry.value.content {
-            return vec![text.clone()];
-        }
-        let nodes = self.walk.list(&entry.value, &entry.key);
-        nodes.iter().map(|node| self.walk.item(node, &entry.key)).collect()
     }
 
     fn pairs(&mut self, entry: &Entry) -> Vec<(String, String)> {

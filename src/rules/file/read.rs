@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{Labels, Span};
+use crate::model::{Labels, Matcher, Span};
 use crate::promql::Features;
+use crate::promql::parse::parse_selector;
 use crate::rules::expression;
 use crate::rules::template::Template;
 
@@ -136,10 +137,12 @@ impl Reader<'_> {
             concurrency: 0,
             engine: Engine::Prometheus,
             debug: false,
+            notifier_headers: [].into(),
             labels: Labels::empty(),
             rules: Vec::new(),
         };
         let (mut labels, mut rules, mut offset_place) = (Pairs::new(), None, node.place);
+        let mut narrowing = Vec::new();
         for entry in self.walk.map(node, "a group") {
             let value = &entry.value;
             self.note_key(entry, dialect::of_group_key(&entry.key));
@@ -162,11 +165,11 @@ impl Reader<'_> {
                 "debug" => group.debug = self.walk.boolean(entry),
                 "labels" => labels = self.walk.labels(entry),
                 "rules" => rules = Some(value),
-                // For the data source and notifier requests that vmalert makes, and for Mimir's and Thanos' own
-                // stores; there is no such request here.
-                "params"
-                | "headers"
-                | "notifier_headers"
+                "params" => narrowing = self.params(entry),
+                "notifier_headers" => group.notifier_headers = self.walk.headers(entry).into(),
+                // For the requests to a data source that vmalert makes, and for Mimir's and Thanos' own stores; there
+                // is no such request here.
+                "headers"
                 | "tenant"
                 | "source_tenants"
                 | "partial_response_strategy"
@@ -189,11 +192,11 @@ impl Reader<'_> {
         group.labels = Labels::from_pairs(labels.iter().map(|(_, name, value)| (name, value)));
         if let Some(rules) = rules {
             for node in self.walk.list(rules, "rules") {
-                let Some(rule) = self.rule(node, &group, &labels) else { continue };
-                let same = |known: &&RuleSpec| {
+                let Some(rule) = self.rule(node, &group, &labels, &narrowing) else { continue };
+                let same = |known: &RuleSpec| {
                     (&known.name, &known.expr, &known.labels) == (&rule.name, &rule.expr, &rule.labels)
                 };
-                if group.rules.iter().find(same).is_some() {
+                if group.rules.iter().any(same) {
                     self.note(node.place, "vmalert would refuse a rule that stands twice in its group");
                 }
                 group.rules.push(rule);
@@ -202,7 +205,46 @@ impl Reader<'_> {
         group
     }
 
-    fn rule(&mut self, node: &Node, group: &GroupSpec, group_labels: &Pairs) -> Option<RuleSpec> {
+    /// `params` (vmalert): what a request to VictoriaMetrics says beside the query. What narrows it down, narrows down
+    /// each selector here; several filters would be "one or the other", which no selector can say.
+    fn params(&mut self, entry: &Entry) -> Vec<Matcher> {
+        let mut narrowing = Vec::new();
+        for entry in self.walk.map(&entry.value, "params") {
+            let (texts, place) = (self.walk.texts(entry), entry.value.place);
+            match entry.key.as_str() {
+                "extra_label" => {
+                    for text in texts {
+                        match text.split_once('=') {
+                            Some((name, value)) => narrowing.push(Matcher::equal(name, value)),
+                            None => {
+                                self.walk.problem(place, format!("extra_label is written name=value, not {text:?}"));
+                            }
+                        }
+                    }
+                }
+                "extra_filters" | "extra_filters[]" => match texts.as_slice() {
+                    [] => {}
+                    [one] => match parse_selector(one) {
+                        Ok(matchers) => narrowing.extend(matchers),
+                        Err(refusal) => self.walk.problem(place, format!("{}: {refusal}", entry.key)),
+                    },
+                    _ => self.walk.problem(place, format!("{}: only one filter can be given here", entry.key)),
+                },
+                // How VictoriaMetrics is to go about it.
+                "nocache" | "trace" | "deny_partial_response" | "latency_offset" => {}
+                other => self.note(entry.place, format!("the parameter {other:?} has no effect here")),
+            }
+        }
+        narrowing
+    }
+
+    fn rule(
+        &mut self,
+        node: &Node,
+        group: &GroupSpec,
+        group_labels: &Pairs,
+        narrowing: &[Matcher],
+    ) -> Option<RuleSpec> {
         let found_before = self.walk.problems.len();
         let (mut record, mut alert, mut expr) = (None, None, None);
         let (mut hold, mut keep_firing, mut labels, mut annotations) = (None, None, Pairs::new(), None);
@@ -243,7 +285,7 @@ impl Reader<'_> {
                 self.walk.problem(place, "the expression is empty");
                 String::new()
             }
-            Some((place, text)) => self.expression(place, text, &group.engine),
+            Some((place, text)) => self.expression(place, text, &group.engine, narrowing),
             None => {
                 self.walk.problem(node.place, format!("rule {name:?} has no `expr`"));
                 String::new()
@@ -313,13 +355,13 @@ impl Reader<'_> {
         Some((entry.place, span))
     }
 
-    fn expression(&mut self, place: Place, text: String, engine: &Engine) -> String {
+    fn expression(&mut self, place: Place, text: String, engine: &Engine, narrowing: &[Matcher]) -> String {
         match engine {
             Engine::Foreign(_) => text,
-            Engine::Prometheus => match expression::check(&text, &self.defaults.features) {
+            Engine::Prometheus => match expression::check(&text, &self.defaults.features, narrowing) {
                 Ok(printed) => {
                     let plain = Features::default();
-                    if self.defaults.features != plain && expression::check(&text, &plain).is_err() {
+                    if self.defaults.features != plain && expression::check(&text, &plain, &[]).is_err() {
                         self.note(place, "Prometheus would refuse the expression unless its feature flags are on");
                     }
                     printed

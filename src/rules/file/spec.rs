@@ -28,6 +28,8 @@ pub struct GroupSpec {
     pub engine: Engine,
     /// `debug` (vmalert): log each evaluation.
     pub debug: bool,
+    /// `notifier_headers` (vmalert): what requests about this group's alerts say beside the usual.
+    pub notifier_headers: Arc<[(String, String)]>,
     /// `labels`: added to each rule's own.
     pub labels: Labels,
     /// Its rules, in order.

@@ -97,6 +97,29 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A list of single values, or one alone.
+    pub(in crate::rules) fn texts(&mut self, entry: &Entry) -> Vec<String> {
+        if let Content::Scalar(text) = &entry.value.content {
+            return vec![text.clone()];
+        }
+        let nodes = self.list(&entry.value, &entry.key);
+        nodes.iter().map(|node| self.item(node, &entry.key)).collect()
+    }
+
+    /// A list of headers, each written `name: value`.
+    pub(in crate::rules) fn headers(&mut self, entry: &Entry) -> Vec<(String, String)> {
+        let mut headers = Vec::new();
+        for header in self.texts(entry) {
+            match header.split_once(':') {
+                Some((name, value)) if !name.trim().is_empty() => {
+                    headers.push((name.trim().to_owned(), value.trim().to_owned()));
+                }
+                _ => self.problem(entry.value.place, format!("a header is written `name: value`, not {header:?}")),
+            }
+        }
+        headers
+    }
+
     pub(in crate::rules) fn boolean(&mut self, entry: &Entry) -> bool {
         match self.text(entry).as_str() {
             "true" | "True" | "TRUE" | "yes" | "on" => true,

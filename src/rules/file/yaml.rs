@@ -73,6 +73,10 @@ fn explain(message: &str, text: &str, place: Place) -> String {
     if let Some(end) = message.rfind(" at line ") {
         message.truncate(end);
     }
+    // What follows tells programmers how to put up with it.
+    if let Some(rest) = message.strip_prefix("duplicate mapping key: ") {
+        message = format!("the key {:?} stands twice", rest.split(", set ").next().unwrap_or(rest));
+    }
     let line = usize::try_from(place.line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
     if line.is_some_and(|line| line.contains(": {{")) {
         message.push_str(" (a value that begins with {{ must stand in quotes)");

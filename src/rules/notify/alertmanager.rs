@@ -4,28 +4,27 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use reqwest::{Url, header};
-use tokio::time::{Duration, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::model::with_causes;
 use crate::rules::metrics::NotifierMetrics;
 
 use super::client::HttpClient;
+use super::courier::{Backoff, Courier, Rest};
 use super::message::webhook;
 use super::{Message, NotifierError, Queue, Receipts, Settings, payload};
 
-/// One Alertmanager, and how patiently it is spoken to.
-pub(super) struct Alertmanager {
+/// One Alertmanager, what waits for it, and how patiently it is spoken to.
+pub(in crate::rules) struct Alertmanager {
     client: HttpClient,
     alerts: Url,
     is_webhook: bool,
     external_url: String,
+    queue: Arc<Queue>,
+    receipts: Arc<Receipts>,
     /// Why the last request failed; empty where it did not.
     last_error: Arc<Mutex<String>>,
     batch_max: usize,
-    backoff_min: Duration,
-    backoff_max: Duration,
-    drain: Duration,
+    backoff: Backoff,
     metrics: NotifierMetrics,
 }
 
@@ -40,11 +39,15 @@ enum Reply {
 
 impl Alertmanager {
     /// `url` is where alerts go, path and all.
-    pub(super) fn new(
+    ///
+    /// # Errors
+    /// Where that is no URL.
+    pub(in crate::rules) fn new(
         url: &str,
         is_webhook: bool,
         client: HttpClient,
         settings: &Settings,
+        receipts: Arc<Receipts>,
         metrics: NotifierMetrics,
     ) -> Result<Self, NotifierError> {
         let refuse = |source: Box<dyn std::error::Error + Send + Sync>| NotifierError { url: url.to_owned(), source };
@@ -57,13 +60,18 @@ impl Alertmanager {
             alerts,
             is_webhook,
             external_url: settings.external_url.clone(),
+            queue: Arc::new(Queue::new(settings.queue_max, metrics.clone())),
+            receipts,
             last_error: Arc::default(),
             batch_max: settings.batch_max.max(1),
-            backoff_min: settings.backoff_min.to_std(),
-            backoff_max: settings.backoff_max.to_std(),
-            drain: settings.drain.to_std(),
+            backoff: Backoff::new(settings.backoff_min.to_std(), settings.backoff_max.to_std()),
             metrics,
         })
+    }
+
+    /// What waits for it.
+    pub(in crate::rules) fn queue(&self) -> Arc<Queue> {
+        self.queue.clone()
     }
 
     /// Why the last request failed, as it changes.
@@ -71,82 +79,14 @@ impl Alertmanager {
         self.last_error.clone()
     }
 
-    /// Delivers until told to stop, then what is left, for as long as `drain` allows.
-    pub(super) async fn deliver(self, queue: Arc<Queue>, receipts: Arc<Receipts>, stop: CancellationToken) {
-        let mut backoff = self.backoff_min;
-        while !stop.is_cancelled() {
-            if queue.is_empty() {
-                tokio::select! {
-                    () = queue.filled() => {}
-                    () = stop.cancelled() => {}
-                }
-                continue;
-            }
-            let delivered = tokio::select! {
-                delivered = self.deliver_batch(&queue, &receipts) => delivered,
-                // A stop does not wait for a silent Alertmanager longer than for a full queue.
-                () = async { stop.cancelled().await; tokio::time::sleep(self.drain).await } => return,
-            };
-            match delivered {
-                true => backoff = self.backoff_min,
-                false => {
-                    tokio::select! {
-                        () = tokio::time::sleep(backoff) => {}
-                        () = stop.cancelled() => {}
-                    }
-                    backoff = (backoff * 2).min(self.backoff_max);
-                }
-            }
-        }
-        let drained = timeout(self.drain, async {
-            while !queue.is_empty() {
-                if !self.deliver_batch(&queue, &receipts).await {
-                    tokio::time::sleep(self.backoff_min).await;
-                }
-            }
-        });
-        if drained.await.is_err() {
-            let left = queue.len();
-            tracing::error!(alertmanager = %self.alerts, left, "stop with alerts undelivered; they are sent after the start");
-        }
-    }
-
-    /// One request; `false` where it is worth waiting before the next.
-    async fn deliver_batch(&self, queue: &Queue, receipts: &Receipts) -> bool {
-        let batch = queue.take(self.batch_max);
-        let reply = self.post(&batch).await;
-        match &reply {
-            Reply::Taken => self.last_error.lock().clear(),
-            Reply::Refused(why) | Reply::Failed(why) => why.clone_into(&mut self.last_error.lock()),
-        }
-        match reply {
-            Reply::Taken => {
-                self.metrics.sent.inc_by(batch.len() as u64);
-                // Only now: an alert counts as sent once somebody took it.
-                receipts.note(batch.into_iter().map(|message| (message.key, message.said_at)));
-                true
-            }
-            Reply::Refused(why) => {
-                let alerts = batch.len();
-                self.metrics.failed.inc_by(alerts as u64);
-                tracing::error!(alertmanager = %self.alerts, alerts, %why, "alerts were refused");
-                true
-            }
-            Reply::Failed(why) => {
-                let alerts = batch.len();
-                self.metrics.failed.inc_by(alerts as u64);
-                tracing::warn!(alertmanager = %self.alerts, alerts, %why, "alerts could not be delivered; will retry");
-                queue.put_back(batch);
-                false
-            }
-        }
-    }
-
     async fn post(&self, batch: &[Message]) -> Reply {
         let request = match self.client.request(|client| client.post(self.alerts.clone())).await {
             Ok(request) => request.header(header::CONTENT_TYPE, "application/json"),
             Err(why) => return Reply::Failed(why),
         };
+        // A batch has those of its first message in common.
+        let headers = batch.first().map_or(&[][..], |first| &first.headers);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let body = if self.is_webhook { webhook(batch, &self.external_url) } else { payload(batch) };
         let response = match request.body(body).send().await {
             Ok(response) => response,
@@ -163,5 +103,50 @@ impl Alertmanager {
             400 | 413 | 422 => Reply::Refused(why),
             _ => Reply::Failed(why),
         }
+    }
+}
+
+impl Courier for Alertmanager {
+    async fn turn(&mut self) -> Rest {
+        let batch = self.queue.take(self.batch_max);
+        if batch.is_empty() {
+            return Rest::UntilFilled;
+        }
+        let (reply, alerts) = (self.post(&batch).await, batch.len());
+        match &reply {
+            Reply::Taken => self.last_error.lock().clear(),
+            Reply::Refused(why) | Reply::Failed(why) => why.clone_into(&mut self.last_error.lock()),
+        }
+        match reply {
+            Reply::Taken => {
+                self.metrics.sent.inc_by(alerts as u64);
+                // Only now: an alert counts as sent once somebody took it.
+                self.receipts.note(batch.into_iter().map(|message| (message.key, message.said_at)));
+                self.backoff.reset()
+            }
+            Reply::Refused(why) => {
+                self.metrics.failed.inc_by(alerts as u64);
+                tracing::error!(alertmanager = %self.alerts, alerts, %why, "alerts were refused");
+                self.backoff.reset()
+            }
+            Reply::Failed(why) => {
+                self.metrics.failed.inc_by(alerts as u64);
+                tracing::warn!(alertmanager = %self.alerts, alerts, %why, "alerts could not be delivered; will retry");
+                self.queue.put_back(batch);
+                self.backoff.grow()
+            }
+        }
+    }
+
+    async fn filled(&self) {
+        self.queue.filled().await;
+    }
+
+    fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn receiver(&self) -> &str {
+        self.alerts.as_str()
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use reqwest::{Certificate, Client, Identity, RequestBuilder};
+use reqwest::{Certificate, Client, Identity, Proxy, RequestBuilder};
 use serde::Deserialize;
 use tokio::time::{Duration, Instant};
 
 use crate::model::with_causes;
 
-use super::config::{Access, OAuth2, Secret};
+use super::config::{Access, OAuth2, Secret, Tls};
 
 /// A token is renewed so long before it ends.
 const RENEWED_BEFORE: Duration = Duration::from_secs(30);
@@ -18,8 +18,10 @@ const TOKEN_LIFE: Duration = Duration::from_secs(300);
 
 /// Speaks HTTP to a notifier or to a service that knows notifiers.
 #[derive(Clone)]
-pub(super) struct HttpClient {
+pub(in crate::rules) struct HttpClient {
     client: Client,
+    /// Asks for tokens.
+    tokens: Client,
     access: Access,
     token: Arc<Mutex<Option<(String, Instant)>>>,
 }
@@ -33,36 +35,26 @@ struct Token {
 impl HttpClient {
     /// # Errors
     /// Where a certificate cannot be read, in words.
-    pub(super) fn new(access: &Access, timeout: Duration) -> Result<Self, String> {
-        // A proxy would be a setting; the environment is not asked.
-        let mut builder = Client::builder().timeout(timeout).no_proxy();
-        let read = |path: &String| std::fs::read(path).map_err(|refused| format!("{path}: {refused}"));
-        let tls = &access.tls;
-        if let Some(path) = &tls.ca_file {
-            let bundle =
-                Certificate::from_pem_bundle(&read(path)?).map_err(|why| format!("{path}: {}", with_causes(&why)))?;
-            builder = builder.tls_certs_merge(bundle);
-        }
-        if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
-            let pem = [read(cert)?, b"\n".to_vec(), read(key)?].concat();
-            let identity = Identity::from_pem(&pem).map_err(|why| format!("{cert}: {}", with_causes(&why)))?;
-            builder = builder.identity(identity);
-        }
-        if tls.insecure_skip_verify {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        let client = builder.build().map_err(|why| with_causes(&why))?;
-        Ok(HttpClient { client, access: access.clone(), token: Arc::default() })
+    pub(in crate::rules) fn new(access: &Access, timeout: Duration) -> Result<Self, String> {
+        let client = client(&access.tls, access.proxy.as_deref(), timeout)?;
+        let tokens = match &access.oauth2 {
+            Some(OAuth2 { tls, proxy, .. }) => self::client(tls, proxy.as_deref(), timeout)?,
+            None => client.clone(),
+        };
+        Ok(HttpClient { client, tokens, access: access.clone(), token: Arc::default() })
     }
 
     /// A request with all that it must carry.
     ///
     /// # Errors
     /// Where a secret cannot be read or a token is not given, in words.
-    pub(super) async fn request(&self, make: impl FnOnce(&Client) -> RequestBuilder) -> Result<RequestBuilder, String> {
+    pub(in crate::rules) async fn request(
+        &self,
+        make: impl FnOnce(&Client) -> RequestBuilder,
+    ) -> Result<RequestBuilder, String> {
         let mut request = make(&self.client);
         for (name, value) in &self.access.headers {
-            request = request.header(name, value);
+            request = request.header(name, revealed(value)?);
         }
         if let Some((name, password)) = &self.access.basic {
             request = request.basic_auth(name, Some(revealed(password)?));
@@ -91,7 +83,7 @@ impl HttpClient {
         let body: Vec<String> =
             form.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         let asked = self
-            .client
+            .tokens
             .post(&oauth2.token_url)
             .basic_auth(&oauth2.client_id, Some(secret))
             .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -113,10 +105,10 @@ impl HttpClient {
     ///
     /// # Errors
     /// Why not, in words.
-    pub(super) async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<String, String> {
+    pub(super) async fn get(&self, url: &str, header: Option<(&str, &str)>) -> Result<String, String> {
         let mut request = self.request(|client| client.get(url)).await?;
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         let reply = request.send().await.map_err(|why| with_causes(&why))?;
         if !reply.status().is_success() {
@@ -126,7 +118,34 @@ impl HttpClient {
     }
 }
 
-fn revealed(secret: &Secret) -> Result<String, String> {
+fn client(tls: &Tls, proxy: Option<&str>, timeout: Duration) -> Result<Client, String> {
+    // A proxy is a setting; the environment is not asked.
+    let mut builder = Client::builder().timeout(timeout).no_proxy();
+    if let Some(url) = proxy {
+        builder = builder.proxy(Proxy::all(url).map_err(|why| format!("proxy_url {url}: {}", with_causes(&why)))?);
+    }
+    let read = |path: &String| std::fs::read(path).map_err(|refused| format!("{path}: {refused}"));
+    if let Some(path) = &tls.ca_file {
+        let bundle =
+            Certificate::from_pem_bundle(&read(path)?).map_err(|why| format!("{path}: {}", with_causes(&why)))?;
+        builder = builder.tls_certs_merge(bundle);
+    }
+    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
+        let pem = [read(cert)?, b"\n".to_vec(), read(key)?].concat();
+        let identity = Identity::from_pem(&pem).map_err(|why| format!("{cert}: {}", with_causes(&why)))?;
+        builder = builder.identity(identity);
+    }
+    if tls.insecure_skip_verify {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    builder.build().map_err(|why| with_causes(&why))
+}
+
+/// What a secret says now.
+///
+/// # Errors
+/// Where its file cannot be read, in words.
+pub(super) fn revealed(secret: &Secret) -> Result<String, String> {
     match secret {
         Secret::Text(text) => Ok(text.clone()),
         Secret::File(path) => std::fs::read_to_string(path)

@@ -45,8 +45,15 @@ pub enum Source {
     Static(TargetGroup),
     /// `file_sd_configs`: JSON files of target groups, by pattern.
     Files(Vec<String>, Span),
-    /// `http_sd_configs`: a URL that gives target groups.
-    Http(String, Span),
+    /// `http_sd_configs`
+    Http {
+        /// The URL that gives target groups.
+        url: String,
+        /// How it is spoken to.
+        access: Access,
+        /// How often.
+        every: Span,
+    },
     /// `dns_sd_configs`
     Dns {
         /// Names to look up.
@@ -62,14 +69,18 @@ pub enum Source {
     Consul {
         /// Consul's URL.
         server: String,
-        /// Names of services; empty = `alertmanager`.
+        /// Names of services; empty: all.
         services: Vec<String>,
         /// All of these tags must be there.
         tags: Vec<String>,
+        /// Stands between tags in `__meta_consul_tags`.
+        tag_separator: String,
         /// `X-Consul-Token`
-        token: Option<String>,
-        /// `dc`
-        datacenter: Option<String>,
+        token: Option<Secret>,
+        /// What every question to Consul says: `dc`, `ns`, `partition`, `filter`, `stale`.
+        parameters: Vec<(String, String)>,
+        /// How it is spoken to.
+        access: Access,
         /// How often.
         every: Span,
     },
@@ -81,7 +92,7 @@ impl Source {
         match self {
             Source::Urls(_) | Source::Static(_) => "static",
             Source::Files(..) => "file",
-            Source::Http(..) => "http",
+            Source::Http { .. } => "http",
             Source::Dns { .. } => "dns",
             Source::Consul { .. } => "consul",
         }
@@ -91,8 +102,16 @@ impl Source {
     pub fn every(&self) -> Option<Span> {
         match self {
             Source::Urls(_) | Source::Static(_) => None,
-            Source::Files(_, every) | Source::Http(_, every) => Some(*every),
-            Source::Dns { every, .. } | Source::Consul { every, .. } => Some(*every),
+            Source::Files(_, every) => Some(*every),
+            Source::Http { every, .. } | Source::Dns { every, .. } | Source::Consul { every, .. } => Some(*every),
+        }
+    }
+
+    /// How the service that knows the targets is spoken to: never with what notifiers may hear.
+    pub fn access(&self) -> Access {
+        match self {
+            Source::Http { access, .. } | Source::Consul { access, .. } => access.clone(),
+            Source::Urls(_) | Source::Static(_) | Source::Files(..) | Source::Dns { .. } => Access::default(),
         }
     }
 }
@@ -116,8 +135,10 @@ pub struct Access {
     pub authorization: Option<(String, Secret)>,
     /// `oauth2`
     pub oauth2: Option<OAuth2>,
-    /// `headers`
-    pub headers: Vec<(String, String)>,
+    /// `headers`, `http_headers`
+    pub headers: Vec<(String, Secret)>,
+    /// `proxy_url`
+    pub proxy: Option<String>,
     /// `tls_config`
     pub tls: Tls,
 }
@@ -153,6 +174,10 @@ pub struct OAuth2 {
     pub scopes: Vec<String>,
     /// `endpoint_params`
     pub params: Vec<(String, String)>,
+    /// `tls_config`, for the one who gives tokens.
+    pub tls: Tls,
+    /// `proxy_url`, for the same.
+    pub proxy: Option<String>,
 }
 
 /// `tls_config`; files are PEM.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::model::Labels;
 use crate::rules::file::glob;
 
-use super::client::{HttpClient, encoded};
+use super::client::{HttpClient, encoded, revealed};
 use super::config::{NotifierSet, Relabel, Source, TargetGroup};
 use super::dns;
 
@@ -34,15 +34,14 @@ pub(super) async fn find(
     let targets = match source {
         Source::Urls(_) => Vec::new(),
         Source::Static(group) => expanded(vec![group.clone()]),
-        Source::Files(patterns, _) => expanded(files(patterns)?),
-        Source::Http(url, _) => {
-            let groups = client.get(url, &[("Accept", "application/json")]).await?;
-            expanded(serde_json::from_str(&groups).map_err(|why| format!("{url}: {why}"))?)
+        Source::Files(patterns, _) => files(patterns)?,
+        Source::Http { url, .. } => {
+            let groups = client.get(url, Some(("Accept", "application/json"))).await?;
+            let groups = serde_json::from_str(&groups).map_err(|why| format!("{url}: {why}"))?;
+            labelled(expanded(groups), "__meta_url", url)
         }
         Source::Dns { names, kind, port, .. } => dns_targets(names, kind, *port).await?,
-        Source::Consul { server, services, tags, token, datacenter, .. } => {
-            consul(client, server, services, tags, token.as_deref(), datacenter.as_deref()).await?
-        }
+        Source::Consul { .. } => consul(client, source).await?,
     };
     let urls = targets.into_iter().take(TARGETS_MAX).filter_map(|target| url(set, target, relabel));
     Ok(urls.collect())
@@ -58,6 +57,14 @@ fn expanded(groups: Vec<TargetGroup>) -> Vec<Target> {
         })
     });
     targets.collect()
+}
+
+/// All of them with one label more.
+fn labelled(mut targets: Vec<Target>, name: &str, value: &str) -> Vec<Target> {
+    for target in &mut targets {
+        target.insert(name.to_owned(), value.to_owned());
+    }
+    targets
 }
 
 /// Where alerts for a target go; `None` where relabeling drops it. (Prometheus: `AlertmanagerFromGroup`.)
@@ -87,21 +94,21 @@ fn url(set: &NotifierSet, mut target: Target, relabel: &Relabel) -> Option<Strin
     (!host.is_empty()).then(|| format!("{scheme}://{host}{port}{slash}{own_path}{path}"))
 }
 
-/// Target groups as `file_sd_configs` has them: JSON.
-fn files(patterns: &[String]) -> Result<Vec<TargetGroup>, String> {
-    let mut groups = Vec::new();
+/// The targets of files as `file_sd_configs` has them: JSON or YAML.
+fn files(patterns: &[String]) -> Result<Vec<Target>, String> {
+    let mut targets = Vec::new();
     for pattern in patterns {
         for path in glob::expand(pattern).map_err(|refused| format!("{pattern}: {refused}"))? {
-            let name = path.display();
+            let name = path.display().to_string();
             let text = std::fs::read_to_string(&path).map_err(|refused| format!("{name}: {refused}"))?;
-            let read = match serde_json::from_str(&text) {
+            let groups: Vec<TargetGroup> = match serde_json::from_str(&text) {
                 Ok(read) => read,
                 Err(why) => crate::rules::file::target_groups(&text).ok_or_else(|| format!("{name}: {why}"))?,
             };
-            groups.extend::<Vec<TargetGroup>>(read);
+            targets.extend(labelled(expanded(groups), "__meta_filepath", &name));
         }
     }
-    Ok(groups)
+    Ok(targets)
 }
 
 async fn dns_targets(names: &[String], kind: &str, port: u16) -> Result<Vec<Target>, String> {
@@ -117,11 +124,20 @@ async fn dns_targets(names: &[String], kind: &str, port: u16) -> Result<Vec<Targ
             }
         };
         for address in addresses {
-            let labels = [("__address__", address), ("__meta_dns_name", name.clone())];
-            targets.push(labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+            let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
+            let mut labels = vec![("__address__", address.clone()), ("__meta_dns_name", name.clone())];
+            if kind == "SRV" {
+                labels.push(("__meta_dns_srv_record_target", host.to_owned()));
+                labels.push(("__meta_dns_srv_record_port", port.to_owned()));
+            }
+            targets.push(target(labels));
         }
     }
     Ok(targets)
+}
+
+fn target(labels: Vec<(&str, String)>) -> Target {
+    labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// A service as `/v1/health/service/NAME` lists it.
@@ -130,62 +146,99 @@ async fn dns_targets(names: &[String], kind: &str, port: u16) -> Result<Vec<Targ
 struct ConsulEntry {
     node: ConsulNode,
     service: ConsulService,
+    #[serde(default)]
+    checks: Vec<ConsulCheck>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct ConsulNode {
-    #[serde(default)]
     node: String,
-    #[serde(default)]
     address: String,
+    datacenter: String,
+    meta: Option<BTreeMap<String, String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct ConsulService {
-    #[serde(default)]
+    #[serde(rename = "ID")]
+    id: String,
     address: String,
     port: u16,
-    #[serde(default)]
     tags: Option<Vec<String>>,
+    meta: Option<BTreeMap<String, String>>,
 }
 
-async fn consul(
-    client: &HttpClient,
-    server: &str,
-    services: &[String],
-    tags: &[String],
-    token: Option<&str>,
-    datacenter: Option<&str>,
-) -> Result<Vec<Target>, String> {
-    let default = ["alertmanager".to_owned()];
-    let services = if services.is_empty() { &default[..] } else { services };
-    let mut targets = Vec::new();
-    for service in services {
-        let mut url = format!("{}/v1/health/service/{}?passing=true", server.trim_end_matches('/'), encoded(service));
-        if let Some(datacenter) = datacenter {
-            url.push_str(&format!("&dc={}", encoded(datacenter)));
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ConsulCheck {
+    #[serde(default)]
+    status: String,
+}
+
+/// What Consul knows of the services, healthy or not: relabeling may choose by `__meta_consul_health`. (Labels as
+/// Prometheus has them.)
+async fn consul(client: &HttpClient, source: &Source) -> Result<Vec<Target>, String> {
+    let Source::Consul { server, services, tags, tag_separator, token, parameters, .. } = source else {
+        return Ok(Vec::new());
+    };
+    let token = token.as_ref().map(revealed).transpose()?;
+    let ask = async |path: &str| {
+        let parameters: Vec<String> =
+            parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let url = format!("{}/v1/{path}?{}", server.trim_end_matches('/'), parameters.join("&"));
+        let text = client.get(&url, token.as_deref().map(|token| ("X-Consul-Token", token))).await;
+        Ok::<_, String>((text.map_err(|why| format!("{url}: {why}"))?, url))
+    };
+    let services = match services.is_empty() {
+        false => services.clone(),
+        true => {
+            let (text, url) = ask("catalog/services").await?;
+            let known: BTreeMap<String, Vec<String>> =
+                serde_json::from_str(&text).map_err(|why| format!("{url}: {why}"))?;
+            known.into_keys().collect()
         }
-        let headers: Vec<(&str, &str)> = token.map(|token| ("X-Consul-Token", token)).into_iter().collect();
-        let text = client.get(&url, &headers).await?;
+    };
+    let mut targets = Vec::new();
+    for service in &services {
+        let (text, url) = ask(&format!("health/service/{}", encoded(service))).await?;
         let entries: Vec<ConsulEntry> = serde_json::from_str(&text).map_err(|why| format!("{url}: {why}"))?;
-        for ConsulEntry { node, service: found } in entries {
+        for ConsulEntry { node, service: found, checks } in entries {
             let own = found.tags.unwrap_or_default();
             if !tags.iter().all(|tag| own.contains(tag)) {
                 continue;
             }
             let host = if found.address.is_empty() { &node.address } else { &found.address };
-            let labels = [
+            let worst = ["maintenance", "critical", "warning"].into_iter();
+            let health = worst.clone().find(|state| checks.iter().any(|check| check.status == *state));
+            let separator = tag_separator.as_str();
+            let mut labels = target(vec![
                 ("__address__", format!("{host}:{}", found.port)),
+                ("__meta_consul_address", node.address.clone()),
+                ("__meta_consul_dc", node.datacenter),
+                ("__meta_consul_health", health.unwrap_or("passing").to_owned()),
+                ("__meta_consul_node", node.node),
                 ("__meta_consul_service", service.clone()),
-                ("__meta_consul_node", node.node.clone()),
-                ("__meta_consul_tags", format!(",{},", own.join(","))),
-            ];
-            targets.push(labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+                ("__meta_consul_service_address", found.address.clone()),
+                ("__meta_consul_service_id", found.id),
+                ("__meta_consul_service_port", found.port.to_string()),
+                ("__meta_consul_tags", format!("{separator}{}{separator}", own.join(separator))),
+            ]);
+            let node_meta = node.meta.unwrap_or_default().into_iter();
+            labels.extend(node_meta.map(|(name, value)| (format!("__meta_consul_metadata_{}", plain(&name)), value)));
+            let meta = found.meta.unwrap_or_default().into_iter();
+            labels
+                .extend(meta.map(|(name, value)| (format!("__meta_consul_service_metadata_{}", plain(&name)), value)));
+            targets.push(labels);
         }
     }
     Ok(targets)
+}
+
+/// A name in which only letters, digits and underscores are left.
+fn plain(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect()
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct Message {
     pub ends_at: Timestamp,
     /// Where its expression can be looked at.
     pub generator_url: String,
+    /// What the request that says it must say beside the usual.
+    pub headers: Arc<[(String, String)]>,
 }
 
 #[derive(Serialize)]

@@ -13,8 +13,9 @@
 //!
 //! Read next: [`config`] for what can be said, [`queue`], [`message`], `alertmanager`, `discovery`.
 
-mod alertmanager;
-mod client;
+pub(in crate::rules) mod alertmanager;
+pub(in crate::rules) mod client;
+pub(in crate::rules) mod courier;
 pub mod config;
 mod discovery;
 mod dns;
@@ -130,7 +131,10 @@ struct Search {
     set: NotifierSet,
     source: Source,
     origin: (usize, usize),
+    /// Speaks to notifiers.
     client: HttpClient,
+    /// Speaks to who knows them.
+    finder: HttpClient,
     relabel: Relabel,
     alert_relabel: Relabel,
     settings: Settings,
@@ -198,11 +202,13 @@ impl Notifiers {
     fn search(&self, set: &NotifierSet, source: &Source, origin: (usize, usize)) -> Result<Search, NotifierError> {
         let timeout = set.timeout.unwrap_or(self.settings.timeout).to_std();
         let client = HttpClient::new(&set.access, timeout).map_err(|why| refused(source.kind(), why))?;
+        let finder = HttpClient::new(&source.access(), timeout).map_err(|why| refused(source.kind(), why))?;
         Ok(Search {
             set: NotifierSet { sources: Vec::new(), ..set.clone() },
             source: source.clone(),
             origin,
             client,
+            finder,
             relabel: self.compile("relabel_configs", &set.relabeling)?,
             alert_relabel: self.compile("alert_relabel_configs", &set.alert_relabeling)?,
             settings: self.settings.clone(),
@@ -292,7 +298,7 @@ impl Search {
     async fn run(self, stop: CancellationToken) {
         loop {
             let found = tokio::select! {
-                found = discovery::find(&self.set, &self.source, &self.relabel, &self.client) => found,
+                found = discovery::find(&self.set, &self.source, &self.relabel, &self.finder) => found,
                 () = stop.cancelled() => return,
             };
             // A search that was ended meanwhile adds nothing.
@@ -319,13 +325,13 @@ impl Search {
         for url in urls.into_iter().filter(|url| !running.contains_key(url)) {
             let metrics = self.metrics.notifier(&url);
             let client = self.client.clone();
-            let notifier = Alertmanager::new(&url, self.set.is_webhook, client, &self.settings, metrics.clone())?;
+            let (receipts, is_webhook) = (self.shared.receipts.clone(), self.set.is_webhook);
+            let notifier = Alertmanager::new(&url, is_webhook, client, &self.settings, receipts, metrics.clone())?;
             fresh.push((url, notifier, metrics));
         }
         for (url, notifier, metrics) in fresh {
-            let queue = Arc::new(Queue::new(self.settings.queue_max, metrics.clone()));
-            let (stop, last_error) = (CancellationToken::new(), notifier.last_error());
-            let task = self.handle.spawn(notifier.deliver(queue.clone(), self.shared.receipts.clone(), stop.clone()));
+            let (queue, stop, last_error) = (notifier.queue(), CancellationToken::new(), notifier.last_error());
+            let task = self.handle.spawn(courier::deliver(notifier, self.settings.drain.to_std(), stop.clone()));
             let kind = if self.set.is_webhook { "webhook" } else { self.source.kind() };
             let (origin, set, relabel) = (self.origin, self.set.clone(), self.alert_relabel.clone());
             running.insert(url, Running { kind, origin, set, queue, relabel, metrics, last_error, stop, task });

@@ -46,13 +46,24 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Takes the oldest `max` messages, or fewer.
+    /// Takes the oldest message, and after it at most `max` in all that go with the same headers.
     pub fn take(&self, max: usize) -> Vec<Message> {
         let mut waiting = self.waiting.lock();
-        let count = max.min(waiting.order.len());
-        let keys: Vec<_> = waiting.order.drain(..count).collect();
+        let Waiting { order, messages } = &mut *waiting;
+        let (mut taken, mut passed) = (Vec::<Message>::new(), Vec::new());
+        while taken.len() < max
+            && let Some(key) = order.pop_front()
+        {
+            let message = messages.get(&key).expect("each key in order has its message");
+            if taken.first().is_none_or(|first| first.headers == message.headers) {
+                taken.extend(messages.remove(&key));
+            } else {
+                passed.push(key);
+            }
+        }
+        passed.into_iter().rev().for_each(|key| order.push_front(key));
         self.settle(&mut waiting);
-        keys.iter().map(|key| waiting.messages.remove(key).expect("each key in order has its message")).collect()
+        taken
     }
 
     /// Puts back what could not be delivered, in front, unless newer news has come.

@@ -5,25 +5,14 @@ use std::collections::BTreeMap;
 use super::functions::{self, Context};
 use super::parse::{Command, Node, Operand, Pipeline, Place, Tree};
 use super::value::Value;
-use super::{DEPTH_MAX, Data, OUTPUT_BYTES_MAX, Query, STEPS_MAX, TemplateError, format};
+use super::{DEPTH_MAX, Data, OUTPUT_BYTES_MAX, Query, STEPS_MAX, TemplateError, VARIABLES, format, time};
 
 /// Expands the tree's root.
 pub(super) fn expand(tree: &Tree, data: &Data, query: &dyn Query) -> Result<String, TemplateError> {
     let root = root(data);
     let mut run = Run { tree, data, query, out: String::new(), steps: 0, depth: 0 };
     let mut scope = Scope { root: root.clone(), variables: Vec::new() };
-    let fields = [
-        ("labels", "Labels"),
-        ("externalLabels", "ExternalLabels"),
-        ("externalURL", "ExternalURL"),
-        ("value", "Value"),
-        ("expr", "Expr"),
-        ("activeAt", "ActiveAt"),
-        ("for", "For"),
-        ("alertID", "AlertID"),
-        ("groupID", "GroupID"),
-    ];
-    for (variable, field) in fields {
+    for (variable, field) in VARIABLES {
         scope.variables.push((variable.to_owned(), root.field(field).expect("every variable has its field")));
     }
     run.list(&tree.root, &root, &mut scope)?;
@@ -40,8 +29,12 @@ fn root(data: &Data) -> Value {
         ("Expr", Value::String(data.expr.clone())),
         ("ActiveAt", Value::Time(data.active_at.as_seconds())),
         ("For", Value::Duration(data.for_seconds)),
-        ("AlertID", Value::Int(data.alert_id as i64)),
-        ("GroupID", Value::Int(data.group_id as i64)),
+        ("AlertID", Value::String(data.alert_id.clone())),
+        ("GroupID", Value::String(data.group_id.clone())),
+        ("Type", Value::String("prometheus".to_owned())),
+        ("Interval", Value::Duration(data.interval_seconds)),
+        // No answer here is a part of one.
+        ("IsPartial", Value::Bool(false)),
     ]))
 }
 
@@ -230,6 +223,11 @@ impl Run<'_> {
         scope: &mut Scope,
     ) -> Result<Value, TemplateError> {
         let (first, rest) = command.operands.split_first().expect("a command has an operand");
+        if let Operand::Fields(base, names) = first
+            && (!rest.is_empty() || piped.is_some())
+        {
+            return self.method(place, (base, names), rest, piped, dot, scope);
+        }
         let Operand::Function(name) = first else {
             let value = self.operand(place, first, dot, scope)?;
             return match rest.is_empty() && piped.is_none() {
@@ -250,6 +248,30 @@ impl Run<'_> {
         }
         let context = Context { data: self.data, query: self.query };
         functions::call(name, arguments, &context).map_err(|what| fail(place, format!("error calling {name}: {what}")))
+    }
+
+    /// `value.Method argument ...`
+    fn method(
+        &mut self,
+        place: Place,
+        (base, names): (&Operand, &[String]),
+        rest: &[Operand],
+        piped: Option<Value>,
+        dot: &Value,
+        scope: &mut Scope,
+    ) -> Result<Value, TemplateError> {
+        let (name, fields) = names.split_last().expect("a field has a name");
+        let mut value = self.operand(place, base, dot, scope)?;
+        for field in fields {
+            value = value.field(field).map_err(|what| fail(place, what))?;
+        }
+        let mut arguments = Vec::with_capacity(rest.len() + 1);
+        for operand in rest {
+            arguments.push(self.operand(place, operand, dot, scope)?);
+        }
+        arguments.extend(piped);
+        let called = time::method(&value, name, &arguments);
+        called.unwrap_or_else(|| Err("can't give argument to non-function".into())).map_err(|what| fail(place, what))
     }
 
     /// `and` and `or` look at no more arguments than they need.

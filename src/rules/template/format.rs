@@ -100,7 +100,7 @@ const WIDTH_MAX: usize = 10_000;
 /// Go's `Sprintf`.
 pub(super) fn printf(pattern: &str, arguments: &[Value]) -> String {
     let mut out = String::new();
-    let mut arguments = arguments.iter();
+    let mut arguments = Given { all: arguments, next: 0, chosen: false };
     let mut letters = pattern.chars().peekable();
     while let Some(letter) = letters.next() {
         if letter != '%' {
@@ -117,10 +117,13 @@ pub(super) fn printf(pattern: &str, arguments: &[Value]) -> String {
                 _ => verb.zeros = true,
             }
         }
+        arguments.choose(&mut letters);
         verb.width = number(&mut letters, &mut arguments);
         if letters.next_if_eq(&'.').is_some() {
+            arguments.choose(&mut letters);
             verb.precision = Some(number(&mut letters, &mut arguments).unwrap_or(0));
         }
+        arguments.choose(&mut letters);
         match letters.next() {
             None => out.push_str("%!(NOVERB)"),
             Some('%') => out.push('%'),
@@ -130,18 +133,46 @@ pub(super) fn printf(pattern: &str, arguments: &[Value]) -> String {
             },
         }
     }
-    let extra: Vec<String> = arguments.map(|value| format!("{}={}", value.type_name(), shown(value))).collect();
+    let left = if arguments.chosen { &[][..] } else { arguments.all.get(arguments.next..).unwrap_or(&[]) };
+    let extra: Vec<String> = left.iter().map(|value| format!("{}={}", value.type_name(), shown(value))).collect();
     if !extra.is_empty() {
         write!(out, "%!(EXTRA {})", extra.join(", ")).expect("a String takes every write");
     }
     out
 }
 
+type Letters<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// The arguments, and which one is next.
+struct Given<'a> {
+    all: &'a [Value],
+    next: usize,
+    /// Whether one was chosen by its number: then Go does not mind those that nobody asked for.
+    chosen: bool,
+}
+
+impl<'a> Given<'a> {
+    fn next(&mut self) -> Option<&'a Value> {
+        self.next += 1;
+        self.all.get(self.next - 1)
+    }
+
+    /// `[2]`: the second one is next.
+    fn choose(&mut self, letters: &mut Letters<'_>) {
+        let mut ahead = letters.clone();
+        if ahead.next() != Some('[') {
+            return;
+        }
+        let digits: String = ahead.by_ref().take_while(|letter| *letter != ']').collect();
+        if let Some(place) = digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1)) {
+            (self.next, self.chosen) = (place, true);
+            *letters = ahead;
+        }
+    }
+}
+
 /// A width or precision: digits, or `*` for the next argument.
-fn number<'a>(
-    letters: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    arguments: &mut impl Iterator<Item = &'a Value>,
-) -> Option<usize> {
+fn number(letters: &mut Letters<'_>, arguments: &mut Given<'_>) -> Option<usize> {
     if letters.next_if_eq(&'*').is_some() {
         return match arguments.next() {
             Some(Value::Int(width)) => usize::try_from(*width).ok().map(|width| width.min(WIDTH_MAX)),
@@ -171,7 +202,9 @@ impl Verb {
     fn write(&self, out: &mut String, letter: char, value: &Value) {
         let text = match (letter, value) {
             ('v', Value::String(text)) if self.sharp => format!("{text:?}"),
-            ('v', value) => self.signed(value, shown(value)),
+            // Go: a plus asks for the names of fields here, not for a sign.
+            ('v', Value::Float(number)) => general(*number, self.precision),
+            ('v', value) => shown(value),
             ('T', value) => value.type_name().to_owned(),
             ('s', Value::String(text)) => self.cut(text),
             ('s', Value::Labels(_) | Value::Map(_) | Value::List(_) | Value::Time(_) | Value::Duration(_)) => {
@@ -191,6 +224,7 @@ impl Verb {
             ('c', Value::Int(number)) => {
                 u32::try_from(*number).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').into()
             }
+            ('U', Value::Int(number)) => format!("U+{number:04X}"),
             ('t', Value::Bool(flag)) => flag.to_string(),
             ('f' | 'F' | 'e' | 'E' | 'g' | 'G', Value::Float(number) | Value::Duration(number))
                 if matches!(value, Value::Float(_)) =>

@@ -101,9 +101,7 @@ pub(super) fn call(name: &str, arguments: Vec<Value>, context: &Context<'_>) -> 
             text(printf(as_text(pattern)?, rest))
         }
         "html" | "htmlEscape" => text(html(&print(&arguments.0))),
-        "js" => {
-            text(json_inside(&print(&arguments.0)).replace('<', "\\u003C").replace('>', "\\u003E").replace('\'', "\\'"))
-        }
+        "js" => text(js(&print(&arguments.0))),
         "urlquery" | "urlQueryEscape" | "queryEscape" => text(query_escape(&print(&arguments.0))),
         "eq" => {
             let (first, rest) = arguments.0.split_first().ok_or("missing argument for comparison")?;
@@ -145,8 +143,8 @@ pub(super) fn call(name: &str, arguments: Vec<Value>, context: &Context<'_>) -> 
         "match" => Ok(Value::Bool(regex(arguments.text(0, 2)?)?.is_match(arguments.text(1, 2)?))),
         "safeHtml" => text(arguments.text(0, 1)?.to_owned()),
         "title" => text(title(arguments.text(0, 1)?)),
-        "toUpper" => text(arguments.text(0, 1)?.to_uppercase()),
-        "toLower" => text(arguments.text(0, 1)?.to_lowercase()),
+        "toUpper" => text(mapped(arguments.text(0, 1)?, char::to_uppercase)),
+        "toLower" => text(mapped(arguments.text(0, 1)?, char::to_lowercase)),
         "graphLink" => text(format!("/graph?g0.expr={}&g0.tab=0", query_escape(arguments.text(0, 1)?))),
         "tableLink" => text(format!("/graph?g0.expr={}&g0.tab=1", query_escape(arguments.text(0, 1)?))),
         "sortByLabel" => {
@@ -164,8 +162,8 @@ pub(super) fn call(name: &str, arguments: Vec<Value>, context: &Context<'_>) -> 
         "humanize1024" => text(humanize::humanize1024(arguments.number(0, 1)?)),
         "humanizeDuration" => text(humanize::duration(arguments.number(0, 1)?)),
         "humanizePercentage" => text(humanize::percentage(arguments.number(0, 1)?)),
-        "humanizeTimestamp" => text(humanize::time(arguments.number(0, 1)?)),
-        "toTime" => Ok(Value::Time(arguments.number(0, 1)?)),
+        "humanizeTimestamp" => text(humanize::time(in_range(arguments.number(0, 1)?)?)),
+        "toTime" => Ok(Value::Time(in_range(arguments.number(0, 1)?)?)),
         "formatTime" => text(humanize::time_in_layout(arguments.text(0, 2)?, arguments.number(1, 2)?)),
         "toDuration" => Ok(Value::Duration(arguments.number(0, 1)?)),
         "now" => arguments.exactly(0).map(|_| Value::Float(context.data.at.as_seconds())),
@@ -344,12 +342,55 @@ fn compare(arguments: &Arguments, wanted: impl Fn(Option<Ordering>) -> bool) -> 
 fn title(text: &str) -> String {
     let mut begins = true;
     text.chars()
-        .flat_map(|letter| {
-            let shown: Vec<char> = if begins { letter.to_uppercase().collect() } else { vec![letter] };
-            begins = !(letter.is_alphanumeric() || letter == '_' || letter == '\'');
+        .map(|letter| {
+            let shown = if begins { alone(letter, letter.to_uppercase()) } else { letter };
+            // Go: beyond ASCII only white space parts words.
+            begins = match letter.is_ascii() {
+                true => !(letter.is_ascii_alphanumeric() || letter == '_'),
+                false => letter.is_whitespace(),
+            };
             shown
         })
         .collect()
+}
+
+/// Letter by letter: what becomes several letters stays as it is, as in Go.
+fn mapped<I: Iterator<Item = char>>(text: &str, map: impl Fn(char) -> I) -> String {
+    text.chars().map(|letter| alone(letter, map(letter))).collect()
+}
+
+fn alone(letter: char, mut mapped: impl Iterator<Item = char>) -> char {
+    match (mapped.next(), mapped.next()) {
+        (Some(only), None) => only,
+        _ => letter,
+    }
+}
+
+/// A time that Go can hold.
+fn in_range(seconds: f64) -> Result<f64, String> {
+    match seconds.is_finite() && (seconds * 1e9).abs() > i64::MAX as f64 {
+        true => {
+            let shown = shown(&Value::Float(seconds));
+            Err(format!("{shown} cannot be represented as a nanoseconds timestamp since it overflows int64"))
+        }
+        false => Ok(seconds),
+    }
+}
+
+/// Go's `JSEscapeString`.
+fn js(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
+        match letter {
+            '\\' => out.push_str("\\\\"),
+            '\'' => out.push_str("\\'"),
+            '"' => out.push_str("\\\""),
+            '<' | '>' | '&' | '=' | '\0'..'\x20' | '\x7f' => {
+                write!(out, "\\u{:04X}", u32::from(letter)).expect("a String takes every write");
+            }
+            plain => out.push(plain),
+        }
+        out
+    })
 }
 
 /// Host and port of `host:port`; without a port, all of it is host. (Go: `net.SplitHostPort`.)

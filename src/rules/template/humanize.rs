@@ -96,12 +96,23 @@ pub(super) fn time(seconds: f64) -> String {
 
 /// Seconds since the epoch in a layout of Go (`2006-01-02 15:04:05`), in UTC.
 pub(super) fn time_in_layout(layout: &str, seconds: f64) -> String {
-    const PARTS: [(&str, &str); 17] = [
-        ("2006", "%Y"),
+    // Longer ones first.
+    const PARTS: [(&str, &str); 33] = [
+        (".000000000", ".%9f"),
+        (".999999999", "%.f"),
+        (".000000", ".%6f"),
+        (".999999", "%.6f"),
+        (".000", ".%3f"),
+        (".999", "%.f"),
         ("January", "%B"),
         ("Monday", "%A"),
         ("Z07:00", "Z"),
+        ("-07:00", "+00:00"),
+        ("Z0700", "Z"),
         ("-0700", "+0000"),
+        ("2006", "%Y"),
+        ("002", "%j"),
+        ("-07", "+00"),
         ("Jan", "%b"),
         ("Mon", "%a"),
         ("MST", "UTC"),
@@ -113,14 +124,20 @@ pub(super) fn time_in_layout(layout: &str, seconds: f64) -> String {
         ("05", "%S"),
         ("06", "%y"),
         ("PM", "%p"),
+        ("pm", "%P"),
         ("_2", "%e"),
+        ("1", "%-m"),
+        ("2", "%-d"),
+        ("3", "%-I"),
+        ("4", "%-M"),
+        ("5", "%-S"),
     ];
     let Some(at) = instant(seconds) else { return four(seconds) };
     let (mut out, mut rest) = (String::new(), layout);
     'layout: while let Some(letter) = rest.chars().next() {
         for (part, directive) in PARTS {
             if let Some(behind) = rest.strip_prefix(part) {
-                match directive.starts_with('%') {
+                match directive.contains('%') {
                     true => out.push_str(&at.strftime(directive).to_string()),
                     false => out.push_str(directive),
                 }

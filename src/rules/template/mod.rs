@@ -17,6 +17,7 @@ mod functions;
 mod humanize;
 mod lex;
 mod parse;
+mod time;
 mod value;
 
 use crate::model::{Labels, Timestamp};
@@ -70,11 +71,29 @@ pub struct Data {
     pub expr: String,
     /// vmalert's `$for`, `.For`, in seconds.
     pub for_seconds: f64,
-    /// vmalert's `$alertID`
-    pub alert_id: u64,
-    /// vmalert's `$groupID`
-    pub group_id: u64,
+    /// vmalert's `$alertID`, `.AlertID`: what names the alert in links.
+    pub alert_id: String,
+    /// vmalert's `$groupID`, `.GroupID`
+    pub group_id: String,
+    /// vmalert's `$interval`, `.Interval`, in seconds.
+    pub interval_seconds: f64,
 }
+
+/// The variables that stand in every text, and the fields that they show.
+const VARIABLES: [(&str, &str); 12] = [
+    ("labels", "Labels"),
+    ("externalLabels", "ExternalLabels"),
+    ("externalURL", "ExternalURL"),
+    ("value", "Value"),
+    ("expr", "Expr"),
+    ("activeAt", "ActiveAt"),
+    ("for", "For"),
+    ("alertID", "AlertID"),
+    ("groupID", "GroupID"),
+    ("type", "Type"),
+    ("interval", "Interval"),
+    ("isPartial", "IsPartial"),
+];
 
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq)]

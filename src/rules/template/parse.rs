@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lex::{Kind, Token, error, lex, place};
-use super::{DEPTH_MAX, TemplateError, functions};
+use super::{DEPTH_MAX, TemplateError, VARIABLES, functions};
 
 /// A parsed text with everything it defines.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,7 +64,8 @@ pub(super) enum Operand {
 /// Parses `text`; what it defines goes into `tree`.
 pub(super) fn parse(text: &str, tree: &mut Tree) -> Result<Vec<Node>, TemplateError> {
     let tokens = lex(text)?;
-    let mut parser = Parser { text, tokens, next: 0, depth: 0, loops: 0, tree };
+    let known = std::iter::once("").chain(VARIABLES.map(|(variable, _)| variable)).map(str::to_owned).collect();
+    let mut parser = Parser { text, tokens, next: 0, depth: 0, loops: 0, known, tree };
     let (nodes, end) = parser.list(&[])?;
     debug_assert!(end.is_empty(), "only the end of the text ends the outermost list");
     Ok(nodes)
@@ -76,6 +77,8 @@ struct Parser<'a> {
     next: usize,
     depth: usize,
     loops: usize,
+    /// The variables that are known here, innermost last; the one without a name is `$`.
+    known: Vec<String>,
     tree: &'a mut Tree,
 }
 
@@ -104,7 +107,7 @@ impl Parser<'_> {
         if self.depth > DEPTH_MAX {
             return self.fail(format!("blocks are nested deeper than {DEPTH_MAX}"));
         }
-        let mut nodes = Vec::new();
+        let (mut nodes, outer) = (Vec::new(), self.known.len());
         loop {
             match self.peek().cloned() {
                 None if ends.is_empty() => {
@@ -129,6 +132,7 @@ impl Parser<'_> {
                         }
                         self.next += 1;
                         self.depth -= 1;
+                        self.known.truncate(outer);
                         return Ok((nodes, word));
                     }
                     nodes.extend(self.action(&word)?);
@@ -154,8 +158,7 @@ impl Parser<'_> {
             "define" => {
                 let name = self.name(word)?;
                 self.close()?;
-                let (body, _) = self.list(&["end"])?;
-                self.close()?;
+                let body = self.body()?;
                 self.tree.defined.insert(name, body);
                 Ok(None)
             }
@@ -170,8 +173,7 @@ impl Parser<'_> {
                 let name = self.name(word)?;
                 let argument = self.pipeline()?;
                 self.close()?;
-                let (body, _) = self.list(&["end"])?;
-                self.close()?;
+                let body = self.body()?;
                 self.tree.defined.insert(name.clone(), body);
                 Ok(Some(Node::Call(place, name, Some(argument))))
             }
@@ -183,8 +185,24 @@ impl Parser<'_> {
         }
     }
 
+    /// What is defined, up to its end; it knows no variable but `$`.
+    fn body(&mut self) -> Result<Vec<Node>, TemplateError> {
+        let outside = std::mem::replace(&mut self.known, vec![String::new()]);
+        let (body, _) = self.list(&["end"])?;
+        self.close()?;
+        self.known = outside;
+        Ok(body)
+    }
+
     /// Behind `if`, `with` or `range`: the condition, both branches, the end.
     fn branch(&mut self, word: &str) -> Result<Node, TemplateError> {
+        let outer = self.known.len();
+        let node = self.both(word)?;
+        self.known.truncate(outer);
+        Ok(node)
+    }
+
+    fn both(&mut self, word: &str) -> Result<Node, TemplateError> {
         let condition = self.pipeline()?;
         self.close()?;
         let is_loop = usize::from(word == "range");
@@ -213,6 +231,13 @@ impl Parser<'_> {
         }
         self.close()?;
         Ok(make(word, then, condition, otherwise))
+    }
+
+    fn must_know(&self, name: &str, at: usize) -> Result<(), TemplateError> {
+        match self.known.iter().any(|known| known == name) {
+            true => Ok(()),
+            false => Err(error(self.text, at, format!("undefined variable \"${name}\""))),
+        }
     }
 
     fn name(&mut self, word: &str) -> Result<String, TemplateError> {
@@ -245,6 +270,14 @@ impl Parser<'_> {
         self.skip_space();
         let place = place(self.text, self.at());
         let (variables, declares) = self.variables();
+        match declares {
+            true => self.known.extend(variables.iter().cloned()),
+            false => {
+                for name in &variables {
+                    self.must_know(name, self.at())?;
+                }
+            }
+        }
         let mut commands = Vec::new();
         loop {
             commands.push(self.command()?);
@@ -307,7 +340,10 @@ impl Parser<'_> {
         let mut operand = match kind {
             Kind::Dot => Operand::Dot,
             Kind::Field(name) => Operand::Fields(Box::new(Operand::Dot), vec![name]),
-            Kind::Variable(name) => Operand::Variable(name),
+            Kind::Variable(name) => {
+                self.must_know(&name, place)?;
+                Operand::Variable(name)
+            }
             Kind::Text2(text) => Operand::Text(text),
             Kind::Int(number) => Operand::Int(number),
             Kind::Float(number) => Operand::Float(number),

@@ -24,6 +24,10 @@ fn data() -> Data {
         external_labels: Labels::from_pairs([("cluster", "dc1")]),
         external_url: "http://weir.example/prefix".into(),
         at: Timestamp::from_millis(1_700_000_000_500),
+        active_at: Timestamp::from_millis(1_700_000_000_000),
+        alert_id: "a1".into(),
+        group_id: "0f".into(),
+        interval_seconds: 90.0,
         ..Data::default()
     }
 }
@@ -55,7 +59,25 @@ fn variables_and_fields() {
     check("{{ index $labels \"job\" }}", "node");
     check("{{ $labels }}", "map[instance:node1.example:9100 job:node]");
     fails("{{ .NoSuchField }}", "can't evaluate field NoSuchField");
-    fails("{{ $nope }}", "undefined variable");
+    check("{{ $type }} {{ $interval }} {{ $isPartial }} {{ $groupID }}/{{ .AlertID }}", "prometheus 1m30s false 0f/a1");
+}
+
+#[test]
+fn variables_are_known_where_they_are_declared() {
+    check("{{ if true }}{{ $x := 1 }}{{ $x }}{{ end }}{{ $x := 2 }}{{ $x }}", "12");
+    check("{{ range $i, $v := query \"up\" }}{{ $i }}{{ with $w := $v.Value }}{{ $w }}{{ end }}{{ end }}", "011");
+    check("{{ define \"t\" }}{{ $.job }}{{ $x := . }}{{ $x.job }}{{ end }}{{ template \"t\" $labels }}", "nodenode");
+    // As in Go, while the text is read: not first when the alert fires.
+    for text in [
+        "{{ $nope }}",
+        "{{ $nope = 1 }}",
+        "{{ if true }}{{ $x := 1 }}{{ end }}{{ $x }}",
+        "{{ with $x := 1 }}{{ else }}{{ end }}{{ $x }}",
+        "{{ define \"t\" }}{{ $labels.job }}{{ end }}",
+    ] {
+        let error = Template::parse(text).expect_err(text);
+        assert!(error.what.starts_with("undefined variable"), "{text}: {error}");
+    }
 }
 
 #[test]
@@ -121,6 +143,32 @@ fn functions() {
     fails("{{ gt $value 5 }}", "incompatible types");
     fails("{{ nosuch 1 }}", "function \"nosuch\" not defined");
     fails("{{ query \"broken\" }}", "no such query");
+}
+
+#[test]
+fn times_have_methods() {
+    check(
+        "{{ .ActiveAt.UnixMilli }} {{ $activeAt.Year }} {{ $activeAt.Month }} {{ $activeAt.Weekday }}",
+        "1700000000000 2023 November Tuesday",
+    );
+    check("{{ (toTime 1435065584.128).Format \"2006-01-02T15:04:05.000Z07:00\" }}", "2015-06-23T13:19:44.128Z");
+    check(
+        "{{ ($activeAt.Add (parseDurationTime \"1h30m\")).Format \"Mon Jan _2 3:04PM 2006\" }}",
+        "Tue Nov 14 11:43PM 2023",
+    );
+    check("{{ (toTime 7200).Sub (toTime 1800) }} {{ ((toTime 7200).Sub (toTime 1800)).Minutes }}", "1h30m0s 90");
+    check("{{ $interval.Seconds }} {{ $interval }}", "90 1m30s");
+    fails("{{ $activeAt.NoSuch }}", "can't evaluate field NoSuch in type time.Time");
+    fails("{{ $activeAt.Format 1 }}", "wrong arguments for Format");
+    fails("{{ humanizeTimestamp 1e12 }}", "1e+12 cannot be represented as a nanoseconds timestamp");
+}
+
+#[test]
+fn letters_are_those_of_go() {
+    check("{{ title \"don't stop-me x.y éa ßb\" }}", "Don'T Stop-Me X.Y Éa ßb");
+    check("{{ toUpper \"straße\" }} {{ toLower \"ÀB\" }}", "STRAßE àb");
+    check("{{ js \"a'b\\\"<>&=\\n/\" }}", r#"a\'b\"\u003C\u003E\u0026\u003D\u000A/"#);
+    check("{{ printf \"%[2]d %[1]d\" 1 2 }} {{ printf \"%6.3v|%U\" 3.14159 65 }}", "2 1   3.14|U+0041");
 }
 
 #[test]

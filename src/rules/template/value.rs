@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::Labels;
 
+use super::time;
+
 /// A value, with Go's type where it shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -87,6 +89,8 @@ impl Value {
             Value::Struct(fields) if fields.contains_key(name) => Ok(fields[name].clone()),
             Value::Sample(sample) if name == "Labels" => Ok(Value::Labels(sample.labels.clone())),
             Value::Sample(sample) if name == "Value" => Ok(Value::Float(sample.value)),
+            Value::Time(_) | Value::Duration(_) => time::method(self, name, &[])
+                .unwrap_or_else(|| Err(format!("can't evaluate field {name} in type {}", self.type_name()))),
             Value::Nil => Err(format!("nil pointer evaluating interface {{}}.{name}")),
             other => Err(format!("can't evaluate field {name} in type {}", other.type_name())),
         }

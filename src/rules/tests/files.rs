@@ -78,6 +78,16 @@ fn yaml_that_people_write_is_read() {
 }
 
 #[test]
+fn what_a_group_asks_of_its_data_source_and_notifiers_holds() {
+    let groups = groups(
+        "groups:\n- name: g\n  params: {extra_label: [env=prod], 'extra_filters[]': ['{zone=~\"a|b\"}'], nocache: [1]}\n  \
+         notifier_headers: ['X-Scope: one']\n  rules: [{record: y, expr: x / y}]\n",
+    );
+    assert_eq!(groups[0].rules[0].expr, r#"x{env="prod",zone=~"a|b"} / y{env="prod",zone=~"a|b"}"#);
+    assert_eq!(&*groups[0].notifier_headers, [("X-Scope".to_owned(), "one".to_owned())]);
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_its_place() {
     #[track_caller]
     fn check(text: &str, wanted: &[&str]) {
@@ -105,6 +115,11 @@ fn what_is_wrong_is_refused_with_its_place() {
     check(&rule("{alert: a, expr: up, annotations: {s: '{{ $labels.x '}}"), &["a.yml:4:43: annotation s: "]);
     check("groups:\n- name: a\n  name: b\n", &["a.yml:3:3: "]);
     check("groups:\n- name: a\n   interval: 1m\n", &["a.yml:3:"]);
+    let params = |params: &str| format!("groups:\n- name: a\n  params: {params}\n");
+    check(&params("{extra_label: [a]}"), &["a.yml:3:25: extra_label is written name=value"]);
+    check(&params("{'extra_filters[]': ['{a=1']}"), &["a.yml:3:31: extra_filters[]: "]);
+    check(&params("{extra_filters: ['{a=\"1\"}', '{b=\"1\"}']}"), &["a.yml:3:27: extra_filters: only one"]);
+    check("groups:\n- name: a\n  notifier_headers: [x]\n", &["a.yml:3:21: a header is written `name: value`"]);
     // All problems are said at once.
     check(
         "groups:\n- name: a\n  limit: many\n  rules:\n  - {alert: a, expr: '1 +', for: x}\n  - {alert: b}\nmore: 1\n",

@@ -121,7 +121,14 @@ fn a_text_that_cannot_be_expanded_does_not_stop_the_alert() {
     };
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (query, input) = (&Noting(asked.clone()), &Input::default());
-    let around = Surroundings { external_labels: &Labels::empty(), external_url: "", query, input };
+    let around = Surroundings {
+        external_labels: &Labels::empty(),
+        external_url: "",
+        query,
+        input,
+        group_id: "",
+        interval: Span::MINUTE,
+    };
     let sample = VectorSample { labels: Labels::from_pairs([("host", "a")]), at: AT, point: Point::Float(1.0) };
     let outcome = alerting.step(&Default::default(), &[sample], Moment { at: AT, data_at: AT }, around).unwrap();
     let texts = &outcome.alerts.values().next().unwrap().annotations;

@@ -2,11 +2,14 @@
 
 mod engine;
 mod files;
+mod found;
 mod groups;
 mod kill;
 mod notifiers;
+mod outage;
 mod replay;
 mod running;
+mod server;
 mod timeline;
 mod unit;
 mod world;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::model::{Labels, Span, Timestamp};
@@ -14,12 +12,14 @@ use crate::rules::metrics::NotifierMetrics;
 use crate::rules::notify::config::{Access, NotifierFile, NotifierSet, Secret, Source};
 use crate::rules::notify::{AlertKey, Message, Notifiers, Queue, Settings, payload};
 
+use super::server::{Reply, Server};
+
 fn rule() -> Arc<RuleIdentity> {
     let (group, rule, labels) = ("group".to_owned(), "Down".to_owned(), Labels::empty());
     Arc::new(RuleIdentity { group, rule, labels, among_equals: 0 })
 }
 
-fn message(host: &str, said_at: i64) -> Message {
+pub(super) fn message(host: &str, said_at: i64) -> Message {
     let labels = Labels::from_pairs([("alertname", "Down"), ("host", host)]);
     let at = Timestamp::from_millis(1_700_000_000_000) + Span::from_secs(said_at);
     Message {
@@ -30,6 +30,7 @@ fn message(host: &str, said_at: i64) -> Message {
         starts_at: at,
         ends_at: at + Span::from_secs(240),
         generator_url: "http://weir.test/graph?g0.expr=up+%3D%3D+0&g0.tab=1".to_owned(),
+        headers: [].into(),
     }
 }
 
@@ -61,36 +62,35 @@ fn a_queue_keeps_the_latest_news_of_each_alert() {
     assert_eq!(hosts(&queue.take(9)), ["c0", "e0", "d2"], "what came meanwhile is newer");
 }
 
-/// An Alertmanager that answers each request with the next of `statuses`, then 200, and keeps the bodies.
-async fn alertmanager(statuses: Vec<u16>, heard: Arc<Mutex<Vec<(String, serde_json::Value)>>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/prefix/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let mut statuses = statuses.into_iter();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let (mut request, mut piece) = (Vec::new(), [0; 4096]);
-            let body_at = loop {
-                let read = stream.read(&mut piece).await.unwrap();
-                request.extend_from_slice(&piece[..read]);
-                let text = String::from_utf8_lossy(&request).to_lowercase();
-                let Some(head) = text.find("\r\n\r\n") else { continue };
-                let length = text.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
-                if request.len() >= head + 4 + length.parse::<usize>().unwrap() {
-                    break head + 4;
-                }
-            };
-            let line = String::from_utf8_lossy(&request).lines().next().unwrap().to_owned();
-            let status = statuses.next().unwrap_or(200);
-            heard.lock().push((format!("{line} {status}"), serde_json::from_slice(&request[body_at..]).unwrap()));
-            let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
-            stream.write_all(reply.as_bytes()).await.unwrap();
-        }
-    });
-    url
+type Bodies = Arc<Mutex<Vec<(String, serde_json::Value)>>>;
+
+#[test]
+fn a_batch_has_its_headers_in_common() {
+    let queue = Queue::new(9, NotifierMetrics::default());
+    let with = |host: &str, scope: &str| Message {
+        headers: [("X-Scope".to_owned(), scope.to_owned())].into(),
+        ..message(host, 0)
+    };
+    queue.push(&[with("a", "1"), with("b", "2"), with("c", "1"), with("d", "2"), with("e", "1")]);
+    let hosts = || {
+        let taken = queue.take(2);
+        taken.iter().map(|message| message.labels.get("host").unwrap().to_owned()).collect::<String>()
+    };
+    assert_eq!([hosts(), hosts(), hosts(), hosts()], ["ac", "bd", "e", ""]);
 }
 
-fn settings(urls: Vec<String>) -> Settings {
+/// An Alertmanager that answers each request with the next of `statuses`, then 200, and keeps the bodies.
+fn alertmanager(runtime: &Runtime, statuses: Vec<u16>, heard: Bodies) -> String {
+    let statuses = Mutex::new(statuses.into_iter());
+    let server = Server::start(runtime, None, move |request| {
+        let status = statuses.lock().next().unwrap_or(200);
+        heard.lock().push((format!("{} HTTP/1.1 {status}", request.line), request.json()));
+        Reply::Say(status, "{}".to_owned())
+    });
+    format!("{}/prefix/", server.url())
+}
+
+pub(super) fn settings(urls: Vec<String>) -> Settings {
     let soon = Span::from_millis(5);
     Settings {
         urls,
@@ -106,7 +106,7 @@ fn settings(urls: Vec<String>) -> Settings {
 fn alerts_are_delivered_in_batches_and_again_after_a_failure() {
     let runtime = Runtime::new().unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let url = runtime.block_on(alertmanager(vec![503, 200, 400], heard.clone()));
+    let url = alertmanager(&runtime, vec![503, 200, 400], heard.clone());
     let notifiers = Notifiers::start(&settings(vec![url]), &Metrics::default(), runtime.handle()).unwrap();
     notifiers.enqueue(&[message("a", 0), message("b", 0), message("c", 0), message("d", 0), message("e", 0)]);
     notifiers.stop();
@@ -124,7 +124,7 @@ fn alerts_are_delivered_in_batches_and_again_after_a_failure() {
 fn a_dead_alertmanager_does_not_delay_another() {
     let runtime = Runtime::new().unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let alive = runtime.block_on(alertmanager(vec![], heard.clone()));
+    let alive = alertmanager(&runtime, vec![], heard.clone());
     let dead = "http://127.0.0.1:1".to_owned();
     let patient = Settings { drain: Span::from_millis(200), ..settings(vec![dead, alive]) };
     let notifiers = Notifiers::start(&patient, &Metrics::default(), runtime.handle()).unwrap();
@@ -160,7 +160,7 @@ fn await_notifiers(runtime: &Runtime, notifiers: &Notifiers, count: usize) {
 fn notifiers_are_found_in_files_and_forgotten_again() {
     let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let url = runtime.block_on(alertmanager(vec![], heard.clone()));
+    let url = alertmanager(&runtime, vec![], heard.clone());
     let file = folder.path().join("am.json");
     let write =
         |targets: &[&str]| std::fs::write(&file, serde_json::json!([{ "targets": targets }]).to_string()).unwrap();
@@ -193,7 +193,7 @@ fn notifiers_are_found_in_files_and_forgotten_again() {
 fn a_webhook_hears_what_alertmanager_would_tell_it() {
     let runtime = Runtime::new().unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let url = runtime.block_on(alertmanager(vec![], heard.clone()));
+    let url = alertmanager(&runtime, vec![], heard.clone());
     let set = NotifierSet { sources: vec![Source::Urls(vec![url])], is_webhook: true, ..NotifierSet::default() };
     let file = NotifierFile { sets: vec![set], ..NotifierFile::default() };
     let settings = Settings { file, external_url: "http://weir.test".to_owned(), ..settings(vec![]) };

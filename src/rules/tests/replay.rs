@@ -25,6 +25,7 @@ fn replay(samples: &Arc<Samples>, journal: Arc<dyn Journal>) -> Replay {
         to: minute(299),
         query: Arc::new(move |expr, at, _| read.query(expr, at)),
         sink: samples.clone(),
+        lane: None,
         journal,
         clock: Arc::new(|| minute(1000)),
         external_labels: Labels::empty(),

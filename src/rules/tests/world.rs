@@ -125,6 +125,7 @@ impl Outside {
         World {
             query: Arc::new(move |expr, at, _| samples.query(expr, at)),
             sink: self.samples.clone(),
+            lane: None,
             journal: AlertJournal::new(self.journal.clone()),
             send: Arc::new(move |messages| {
                 sent.lock().extend_from_slice(messages);

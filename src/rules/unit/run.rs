@@ -114,7 +114,7 @@ fn defaults(file: &UnitFile, settings: &Settings) -> Defaults {
         features: settings.features,
         environment: settings.environment.clone(),
         alertgroup: file.for_vmalert && settings.alertgroup,
-        templates: Vec::new(),
+        ..Defaults::default()
     }
 }
 
@@ -179,6 +179,7 @@ impl<'a> Bench<'a> {
         let world = World {
             query: Arc::new(move |expr, at, _| asked.instant(source.as_ref(), expr, at, &asking)),
             sink: store.clone(),
+            lane: None,
             journal: AlertJournal::new(Arc::new(NoJournal)),
             send: Arc::new(|_| {}),
             receipts: Arc::new(Receipts::default()),
