@@ -51,6 +51,13 @@ pub(crate) async fn push(api: &Api, request: &WriteRequest) -> Answer {
     api.send("POST", "/api/v1/write", &[PROTOBUF, SNAPPY], snappy(&request.encode_to_vec())).await
 }
 
+/// Whether somebody took the request.
+pub(crate) async fn try_push(api: &Api, request: &WriteRequest) -> bool {
+    let body = snappy(&request.encode_to_vec());
+    let answer = api.try_send("POST", "/api/v1/write", &[PROTOBUF, SNAPPY], body).await;
+    answer.is_ok_and(|answer| (200..300).contains(&answer.code))
+}
+
 /// Weir's time, seconds.
 pub(crate) async fn now(api: &Api) -> f64 {
     value(&api.query("vector(time())", None).await).expect("time() has a value")

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::world::{Program, Stack, pause};
+use crate::world::{Program, Stack, chosen, pause};
 
 /// How often Weir is killed, unless `WEIR_KILLS` says otherwise (a release asks for 500).
 const KILLS: u64 = 10;
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_doubled_or_invented() {
-    for Verdict { load, right, line } in kill_under_load(&[], 7, kills()).await {
+    for Verdict { load, right, line } in kill_under_load(&[], 7, chosen("WEIR_KILLS", KILLS)).await {
         assert!(right && line.contains("lost=0 invented=0 wrong=0 doubled=0"), "{load}: {line}");
         eprintln!("{load}: {}", line.trim());
     }
@@ -29,12 +29,6 @@ async fn without_a_log_the_ledger_finds_losses() {
         eprintln!("negative control: {load}: {}", line.trim());
     }
     assert!(guilty > 0, "the control must turn red");
-}
-
-/// How often Weir is killed.
-#[expect(clippy::disallowed_methods, reason = "a test's length is the caller's choice")]
-fn kills() -> u64 {
-    std::env::var("WEIR_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS)
 }
 
 /// What the ledger says of one load.
@@ -113,7 +107,7 @@ fn judge() -> PathBuf {
 }
 
 /// SplitMix64: chance that a seed decides.
-fn next(state: &mut u64) -> u64 {
+pub(crate) fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -37,6 +37,9 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// How Linux counts CPU time towards programs (USER_HZ), on every machine that it runs on here.
+const TICKS_A_SECOND: f64 = 100.0;
+
 /// A running program; killed when dropped.
 pub(crate) struct Program {
     child: Child,
@@ -64,6 +67,15 @@ impl Program {
     fn kill_now(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// The CPU seconds that it has used so far.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the program runs");
+        // Behind the name, which may hold anything: the 12th and 13th field are ticks in the program and in the system.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        let ticks = |field: usize| fields[field].parse::<f64>().expect("a number of ticks");
+        (ticks(11) + ticks(12)) / TICKS_A_SECOND
     }
 
     /// Waits until the program ends by itself.
@@ -119,6 +131,31 @@ pub(crate) async fn eventually<T>(awaited: &str, patience: Duration, mut ask: im
     panic!("{awaited}: not within {patience:?}");
 }
 
+/// A number that whoever runs the tests may choose.
+#[expect(clippy::disallowed_methods, reason = "a test's length is the caller's choice")]
+pub(crate) fn chosen(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// A Weir with a configuration and rules of its own, ready to serve; all it has lies in `folder`.
+pub(crate) async fn weir(folder: &Path, port: u16, config: &str, rules: &str) -> Program {
+    std::fs::create_dir_all(folder).expect("make a folder");
+    let path = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(path("rules.yml"), rules).expect("write rules");
+    std::fs::write(path("weir.yml"), config).expect("write a configuration");
+    let arguments = [
+        "serve".to_owned(),
+        format!("--config={}", path("weir.yml")),
+        format!("--listen=127.0.0.1:{port}"),
+        format!("--data={}", path("data")),
+        format!("--rules={}", path("rules.yml")),
+    ];
+    let program = Program::start(Path::new(env!("CARGO_BIN_EXE_weir")), &arguments, &folder.join("weir.log"));
+    let api = Api::new(port);
+    eventually("weir is ready", Duration::from_secs(30), async || api.is_ok("/-/ready").await.then_some(())).await;
+    program
+}
+
 /// Lets real time pass: these stories are about real programs.
 pub(crate) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
@@ -170,19 +207,33 @@ impl Api {
     /// # Panics
     /// Where nobody answers.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        self.try_send(method, path, headers, body).await.unwrap_or_else(|error| panic!("{path}: {error:?}"))
+    }
+
+    /// The same, for somebody who may be dead.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub(crate) async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> reqwest::Result<Answer> {
         let method = method.parse().expect("a method");
         let mut request = self.client.request(method, format!("{}{path}", self.url)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        let answer = request.send().await?;
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Answer {
+        Ok(Answer {
             code: answer.status().as_u16(),
             kind: header("content-type").unwrap_or_default(),
             retry_after: header("retry-after"),
-            text: answer.text().await.expect("an answer has a body"),
-        }
+            text: answer.text().await?,
+        })
     }
 
     /// POSTs to `path`; gives the body where somebody answers with success.
