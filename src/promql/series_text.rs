@@ -58,6 +58,9 @@ pub fn parse_series(line: &str) -> Result<(Labels, Vec<SeriesValue>), SeriesText
 pub fn parse_labels(text: &str) -> Result<(Labels, &str), SeriesTextError> {
     let mut builder = LabelsBuilder::default();
     let (name, mut rest) = identifier(text);
+    if name.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return wrong(text, "a metric name");
+    }
     if !name.is_empty() {
         builder.push(METRIC_NAME, name);
     }
@@ -315,7 +318,7 @@ mod tests {
         check("{} 1", &[]);
         check(r#"up{job="a", "b c"='d\n\x41',} 1"#, &[("__name__", "up"), ("job", "a"), ("b c", "d\nA")]);
         check(r#"{"a.b", x=`\`} {{count:1}}"#, &[("__name__", "a.b"), ("x", "\\")]);
-        for wrong in ["up{", "up{a}1", "up{=\"b\"} 1", "up{a=\"b} 1", "up{a=\"b\",a=\"c\"} 1"] {
+        for wrong in ["up{", "1up{a=\"b\"} 1", "up{a}1", "up{=\"b\"} 1", "up{a=\"b} 1", "up{a=\"b\",a=\"c\"} 1"] {
             assert!(parse_series(wrong).is_err(), "{wrong:?} is no series");
         }
     }
