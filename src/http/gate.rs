@@ -1,16 +1,19 @@
 //! How blocking work is run: a bounded number at once, a bounded queue, a deadline, and a stop when nobody waits.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Sleep;
 
 use crate::model::Span;
 use crate::promql::{Interrupt, QueryError};
 
 use super::error::{ApiError, ErrorKind};
+use super::outlet::{self, CancelWhenDropped, Outlet, Turn};
 use super::stream;
 
 /// How long an interrupted query may take to notice before its asker is answered without it.
@@ -72,14 +75,8 @@ impl Gate {
     ) -> Result<(T, Place), ApiError> {
         let place = self.enter()?;
         let held_by_work = place.clone();
-        let timed_out = || ApiError::query(parameter, QueryError::Timeout("query queue"));
-        let deadline = tokio::time::sleep(timeout.to_std());
-        tokio::pin!(deadline);
-        let turn = tokio::select! {
-            biased;
-            turn = self.running.clone().acquire_owned() => turn.expect("the gate is never closed"),
-            () = &mut deadline => return Err(timed_out()),
-        };
+        let mut deadline = Box::pin(tokio::time::sleep(timeout.to_std()));
+        let turn = self.turn(&mut deadline, parameter).await?;
         let watch = CancelWhenDropped(interrupt.clone());
         let mut job = tokio::task::spawn_blocking(move || {
             // Given back when the work ends, not when its asker leaves.
@@ -99,6 +96,64 @@ impl Gate {
         match ended {
             Ok(answer) => Ok((answer.map_err(|error| ApiError::query(parameter, error))?, place)),
             Err(panic) => Err(crashed(panic)),
+        }
+    }
+
+    /// As [`run_query`](Self::run_query), for a query that writes its answer while it works it out. Once a part of it has
+    /// left, what `work` says ends the body and is no longer an error here, and `timeout` counts the time in which the
+    /// reader waits.
+    ///
+    /// # Errors
+    /// As [`run_query`](Self::run_query).
+    pub(super) async fn answer_query(
+        &self,
+        timeout: Span,
+        interrupt: &Interrupt,
+        parameter: &'static str,
+        work: impl FnOnce(&mut Outlet) -> Result<(), QueryError> + Send + 'static,
+    ) -> Result<axum::body::Body, ApiError> {
+        let place = self.enter()?;
+        let held_by_work = place.clone();
+        let mut deadline = Box::pin(tokio::time::sleep(timeout.to_std()));
+        let permit = self.turn(&mut deadline, parameter).await?;
+        let turn = Turn::new(Arc::clone(&self.running), permit);
+        let watch = CancelWhenDropped(interrupt.clone());
+        let (sender, mut begun) = oneshot::channel();
+        let mut job = tokio::task::spawn_blocking(move || {
+            let _held = held_by_work;
+            let mut outlet = Outlet::new(turn, sender);
+            let outcome = work(&mut outlet);
+            outlet.end(outcome.map_err(|error| ApiError::query(parameter, error)))
+        });
+        let ended = tokio::select! {
+            biased;
+            Ok(begun) = &mut begun => {
+                let time_left = deadline.deadline().saturating_duration_since(tokio::time::Instant::now());
+                return Ok(outlet::begun(begun, time_left, watch, place));
+            }
+            ended = &mut job => ended,
+            () = &mut deadline => {
+                interrupt.time_out();
+                let late = tokio::time::timeout(NOTICE_WITHIN, &mut job).await;
+                late.map_err(|_| ApiError::query(parameter, QueryError::Timeout("expression evaluation")))?
+            }
+        };
+        // It may have begun to leave while it was told to stop.
+        if let Ok(begun) = begun.try_recv() {
+            return Ok(outlet::begun(begun, Duration::ZERO, watch, place));
+        }
+        match ended {
+            Ok(pages) => Ok(outlet::whole(pages?, place)),
+            Err(panic) => Err(crashed(panic)),
+        }
+    }
+
+    /// A place among those that run.
+    async fn turn(&self, deadline: &mut Pin<Box<Sleep>>, parameter: &str) -> Result<OwnedSemaphorePermit, ApiError> {
+        tokio::select! {
+            biased;
+            turn = self.running.clone().acquire_owned() => Ok(turn.expect("the gate is never closed")),
+            () = deadline => Err(ApiError::query(parameter, QueryError::Timeout("query queue"))),
         }
     }
 
@@ -170,14 +225,6 @@ fn crashed(error: tokio::task::JoinError) -> ApiError {
         // Caught at the outermost layer, with every other panic of a handler.
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => ApiError::new(ErrorKind::Unavailable, "shutting down"),
-    }
-}
-
-struct CancelWhenDropped(Interrupt);
-
-impl Drop for CancelWhenDropped {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }
 

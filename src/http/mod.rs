@@ -35,6 +35,7 @@ mod senders;
 mod relabel;
 mod remote_read;
 mod stream;
+mod outlet;
 mod tokens;
 mod prefix;
 mod query;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 
@@ -11,14 +12,17 @@ use crate::access::Caller;
 use crate::model::{Matcher, Span, StepGrid, TimeRange, Timestamp};
 use crate::promql::parse::parse;
 use crate::promql::register::Question;
-use crate::promql::{Answer, Expr, ExprKind, Interrupt, QueryError, QueryOptions, Value, format, tree};
+use crate::promql::{Answer, EachSeries, Expr, ExprKind, Interrupt, QueryError, QueryOptions, Value, format, tree};
 
 use super::asker::AskedBy;
 use super::error::ApiError;
 use super::gate::Place;
 use super::ha;
 use super::json::answer::{AnswerPieces, Frame, QueryStats};
+use super::json::matrix::MatrixWriter;
+use super::json::pages::Sheets;
 use super::json::{Json, pages};
+use super::outlet::Outlet;
 use super::params::Params;
 use super::{Http, answer};
 
@@ -79,20 +83,20 @@ pub(super) async fn range(
     let asked = Asked::read(&http, &params)?;
     let question = Question { text: params.first("query").into(), grid, asker, lanes: ha::lane_view(&params)? };
     let source = http.source_of(&caller, &params)?;
-    let (answer, stats, place) = asked
-        .run(&http, question, move |http, text, options| {
-            http.services.queries.range(source.as_ref(), text, grid, options)
+    let body = asked
+        .answer(&http, question, limit, move |http, text, options, each| {
+            http.services.queries.range_each(source.as_ref(), text, grid, options, each)
         })
         .await?;
-    let fetched = None;
-    Ok(asked.respond(cut(answer, limit), stats, fetched, place))
+    Ok(super::json_response(body))
 }
 
 /// What both kinds of query may be asked with.
+#[derive(Clone)]
 pub(super) struct Asked {
     timeout: Span,
     lookback: Option<Span>,
-    stats: bool,
+    wants_stats: bool,
     per_step: bool,
     trace: bool,
 }
@@ -111,7 +115,7 @@ impl Asked {
         Ok(Asked {
             timeout,
             lookback: lookback.filter(|lookback| *lookback > Span::ZERO),
-            stats: !stats.is_empty(),
+            wants_stats: !stats.is_empty(),
             per_step: stats == "all",
             trace: ["trace", "explain"].iter().any(|name| matches!(params.first(name), "1" | "true")),
         })
@@ -124,12 +128,7 @@ impl Asked {
         evaluate: impl FnOnce(&Http, &str, &QueryOptions) -> Result<Answer, QueryError> + Send + 'static,
     ) -> Result<(Answer, QueryStats, Place), ApiError> {
         let interrupt = Interrupt::default();
-        let options = QueryOptions {
-            lookback: self.lookback,
-            interrupt: interrupt.clone(),
-            per_step_stats: self.per_step,
-            stopwatch: self.trace.then(|| http.services.stopwatch.clone()),
-        };
+        let options = self.options(http, &interrupt);
         let asked_at = http.now();
         let text = Arc::clone(&question.text);
         let mut running = http.services.register.enter(question, &interrupt, asked_at);
@@ -146,17 +145,74 @@ impl Asked {
         };
         let (ended, place) = http.queries.run_query(self.timeout, &interrupt, "query", work).await?;
         let (answer, began_at, ended_at) = ended;
-        let stats = QueryStats {
+        let stats = self.stats(&answer, [asked_at, began_at, ended_at]);
+        Ok((answer, stats, place))
+    }
+
+    /// Runs a range query whose answer, cut to `limit` series, is written while it is worked out.
+    async fn answer(
+        &self,
+        http: &Arc<Http>,
+        question: Question,
+        limit: Option<usize>,
+        evaluate: impl FnOnce(&Http, &str, &QueryOptions, &mut EachSeries<'_>) -> Result<Answer, QueryError>
+        + Send
+        + 'static,
+    ) -> Result<Body, ApiError> {
+        let interrupt = Interrupt::default();
+        let options = self.options(http, &interrupt);
+        let asked_at = http.now();
+        let text = Arc::clone(&question.text);
+        let mut running = http.services.register.enter(question, &interrupt, asked_at);
+        let (asked, work_http) = (self.clone(), Arc::clone(http));
+        let work = move |outlet: &mut Outlet| {
+            let http = work_http;
+            let began_at = http.now();
+            running.starts(began_at);
+            let mut writer = MatrixWriter::default();
+            let mut left_out = false;
+            let mut each = |series| {
+                if limit.is_some_and(|limit| writer.written() >= limit) {
+                    left_out = true;
+                    return Ok(());
+                }
+                writer.series(outlet, series)
+            };
+            let mut answer = evaluate(&http, &text, &options, &mut each);
+            if let (Ok(answer), true) = (&mut answer, left_out) {
+                answer.warnings.push(TRUNCATED.to_owned());
+            }
+            let ended_at = http.now();
+            running.ended(ended_at, &answer);
+            let answer = answer?;
+            let stats = asked.wants_stats.then(|| asked.stats(&answer, [asked_at, began_at, ended_at]));
+            writer.end(outlet.page(), &answer, &Frame { stats, series_fetched: None });
+            Ok(())
+        };
+        http.queries.answer_query(self.timeout, &interrupt, "query", work).await
+    }
+
+    fn options(&self, http: &Http, interrupt: &Interrupt) -> QueryOptions {
+        QueryOptions {
+            lookback: self.lookback,
+            interrupt: interrupt.clone(),
+            per_step_stats: self.per_step,
+            stopwatch: self.trace.then(|| http.services.stopwatch.clone()),
+        }
+    }
+
+    /// What a query took that was asked, began and ended at these times.
+    fn stats(&self, answer: &Answer, [asked_at, began_at, ended_at]: [Timestamp; 3]) -> QueryStats {
+        QueryStats {
             counts: answer.stats.clone(),
             per_step: self.per_step,
             queued_seconds: (began_at - asked_at).as_seconds(),
             running_seconds: (ended_at - began_at).as_seconds(),
-        };
-        Ok((answer, stats, place))
+        }
     }
 
     fn respond(&self, answer: Answer, stats: QueryStats, series_fetched: Option<u64>, place: Place) -> Response {
-        let frame = Frame { stats: self.stats.then_some(stats), series_fetched };
+        let frame = Frame { stats: self.wants_stats.then_some(stats), series_fetched };
         super::json_response(pages::body(Held { pieces: AnswerPieces::new(answer, &frame), _place: place }))
     }
 }

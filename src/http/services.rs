@@ -13,7 +13,7 @@ use crate::ingest::relabel::{RelabelConfig, Rewritten};
 use crate::ingest::{ImportRequest, Ingest, IngestError, WriteRequest, Written};
 use crate::model::{Matcher, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
-use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
+use crate::promql::{Answer, EachSeries, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::RuleStatus;
 use crate::store::pairs::Pairs;
 use crate::store::{Appended, SampleSource, StoreError};
@@ -155,6 +155,20 @@ pub trait Queries: Send + Sync {
         grid: StepGrid,
         options: &QueryOptions,
     ) -> Result<Answer, QueryError>;
+
+    /// As [`range`](Self::range), with the series going to `each` one by one, in the order of their labels, and not into
+    /// the answer.
+    ///
+    /// # Errors
+    /// As [`range`](Self::range), and what `each` says.
+    fn range_each(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        grid: StepGrid,
+        options: &QueryOptions,
+        each: &mut EachSeries<'_>,
+    ) -> Result<Answer, QueryError>;
 }
 
 impl Queries for Engine {
@@ -176,6 +190,17 @@ impl Queries for Engine {
         options: &QueryOptions,
     ) -> Result<Answer, QueryError> {
         Engine::range(self, source, text, grid, options)
+    }
+
+    fn range_each(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        grid: StepGrid,
+        options: &QueryOptions,
+        each: &mut EachSeries<'_>,
+    ) -> Result<Answer, QueryError> {
+        Engine::range_each(self, source, text, grid, options, each)
     }
 }
 

@@ -11,12 +11,12 @@ use super::exec::meter::{Bounds, Meter};
 use super::exec::row::{Cell, Row};
 use super::exec::stream::Entry;
 use super::exec::tracer::Tracer;
-use super::exec::{self, Outcome, Query};
+use super::exec::{self, Outcome, Query, Started};
 use super::features::Features;
 use super::interrupt::Interrupt;
 use super::memory::MemoryPool;
 use super::parse;
-use super::plan::{self, Times};
+use super::plan::{self, Plan, Times};
 use super::value::{Answer, Point, QueryError, RangeSeries, Stats, Value, VectorSample};
 
 /// Higher trees are evaluated on a stack of their own: planning and running walk them recursively.
@@ -68,6 +68,16 @@ pub struct QueryOptions {
     pub per_step_stats: bool,
     /// Takes the time of each part of the query, for a trace; `None` = no trace.
     pub stopwatch: Option<Stopwatch>,
+}
+
+/// Takes the series of a range query's answer, in the order of their labels.
+pub type EachSeries<'e> = dyn FnMut(RangeSeries) -> Result<(), QueryError> + Send + 'e;
+
+/// What shall become of a query's value.
+enum Want<'a, 'e> {
+    Instant,
+    Range,
+    Each(&'a mut EachSeries<'e>),
 }
 
 /// Evaluates PromQL over any source of samples. Holds nothing but settings and the account of memory, so it may be
@@ -130,6 +140,24 @@ impl Engine {
         self.evaluate(source, &expr, text, grid, false, options)
     }
 
+    /// As [`range`](Self::range), but each series goes to `each` as soon as nothing can come before it, and is not held any
+    /// longer: an answer of any size takes the memory of a batch. The value of what is returned is empty. After an error
+    /// of `each` or of the evaluation no more series come.
+    ///
+    /// # Errors
+    /// As [`range`](Self::range), and what `each` says.
+    pub fn range_each(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        grid: StepGrid,
+        options: &QueryOptions,
+        each: &mut EachSeries<'_>,
+    ) -> Result<Answer, QueryError> {
+        let expr = self.parse(text)?;
+        self.evaluate_anywhere(source, &expr, text, grid, Want::Each(each), options)
+    }
+
     fn parse(&self, text: &str) -> Result<Expr, QueryError> {
         parse::parse(text, &self.settings.features).map_err(|error| QueryError::Parse(error.to_string()))
     }
@@ -148,10 +176,23 @@ impl Engine {
         instant: bool,
         options: &QueryOptions,
     ) -> Result<Answer, QueryError> {
+        let want = if instant { Want::Instant } else { Want::Range };
+        self.evaluate_anywhere(source, expr, text, grid, want, options)
+    }
+
+    fn evaluate_anywhere(
+        &self,
+        source: &dyn SampleSource,
+        expr: &Expr,
+        text: &str,
+        grid: StepGrid,
+        want: Want<'_, '_>,
+        options: &QueryOptions,
+    ) -> Result<Answer, QueryError> {
         if height(expr) <= HEIGHT_IN_PLACE {
-            return self.evaluate_here(source, expr, text, grid, instant, options);
+            return self.evaluate_here(source, expr, text, grid, want, options);
         }
-        let evaluate = || self.evaluate_here(source, expr, text, grid, instant, options);
+        let evaluate = || self.evaluate_here(source, expr, text, grid, want, options);
         std::thread::scope(|scope| {
             let name = "promql-deep".to_owned();
             let deep =
@@ -170,10 +211,11 @@ impl Engine {
         expr: &Expr,
         text: &str,
         grid: StepGrid,
-        instant: bool,
+        want: Want<'_, '_>,
         options: &QueryOptions,
     ) -> Result<Answer, QueryError> {
         let settings = &self.settings;
+        let instant = matches!(want, Want::Instant);
         let kind = expr.value_type();
         if !instant && matches!(kind, ValueType::String | ValueType::Matrix) {
             let kind = if kind == ValueType::String { "string" } else { "range vector" };
@@ -199,10 +241,16 @@ impl Engine {
             fetched: Vec::new(),
         };
         query.fetch(&plan)?;
-        let outcome = exec::run(&query, &plan, grid)?;
+        let value = match want {
+            Want::Instant => at_instant(exec::run(&query, &plan, grid)?, grid.start()),
+            Want::Range => over_range(exec::run(&query, &plan, grid)?, grid),
+            Want::Each(each) => {
+                hand_over(&query, &plan, grid, each)?;
+                Value::Matrix(Vec::new())
+            }
+        };
         query.note_storage();
         let trace = query.tracer.as_ref().map(|tracer| Box::new(tracer.tree(&plan, text)));
-        let value = if instant { at_instant(outcome, grid.start()) } else { over_range(outcome, grid) };
         let annotations = std::mem::take(&mut query.annotations).into_inner().unwrap_or_else(PoisonError::into_inner);
         let (warnings, infos) = annotations.render(text);
         let stats = stats(&query.meter, grid, options.per_step_stats);
@@ -267,6 +315,21 @@ fn over_range(outcome: Outcome, grid: StepGrid) -> Value {
         Outcome::Vector(table) => table.into_iter().map(|(entry, row)| range_series(entry, &row, grid)).collect(),
         Outcome::Matrix(series) => series,
     }))
+}
+
+/// The series of a range query, one by one: while they are worked out, where they come in the order of labels by
+/// themselves; else all of them first.
+fn hand_over(query: &Query<'_>, plan: &Plan, grid: StepGrid, each: &mut EachSeries<'_>) -> Result<(), QueryError> {
+    match exec::start(query, plan, grid)? {
+        Started::Stream(mut stream) if stream.is_sorted() => {
+            let roster = std::mem::take(&mut stream.roster);
+            stream.run(&mut |id, row| each(range_series(roster[id].clone(), &row, grid)))
+        }
+        started => {
+            let Value::Matrix(series) = over_range(started.finish(query)?, grid) else { return Ok(()) };
+            series.into_iter().try_for_each(each)
+        }
+    }
 }
 
 fn range_series(entry: Entry, row: &Row, grid: StepGrid) -> RangeSeries {

@@ -33,7 +33,7 @@ pub mod series_text;
 mod tests;
 
 pub use ast::{Expr, ExprKind};
-pub use engine::{Engine, QueryOptions, Settings};
+pub use engine::{EachSeries, Engine, QueryOptions, Settings};
 pub use features::Features;
 pub use interrupt::Interrupt;
 pub use memory::MemoryPool;

@@ -4,11 +4,9 @@ use crate::model::{Histogram, Timestamp};
 use crate::promql::value::Stats;
 use crate::promql::{Answer, Point, RangeSeries, Value, VectorSample};
 
+use super::matrix::{self, OpenSeries, Stamps};
 use super::pages::Pieces;
 use super::{Json, histogram, trace};
-
-/// Points in a piece: about 8 KiB of JSON.
-const POINTS_A_PIECE: usize = 256;
 
 /// What stands around a query's value.
 #[derive(Clone, Debug, Default)]
@@ -47,37 +45,33 @@ enum Rest {
     Tail,
 }
 
-/// A series of which some points are written.
-struct OpenSeries {
-    series: RangeSeries,
-    floats_written: usize,
-    /// Where in the [`Stamps`] the next point's time should be.
-    stamp: usize,
-    histograms_written: usize,
-}
-
 impl AnswerPieces {
     /// Prepares `answer`; nothing of its points is written yet.
     pub fn new(answer: Answer, frame: &Frame) -> Self {
-        let Answer { value, warnings, infos, trace, .. } = answer;
         let mut tail = Json::default();
-        if let Some(stats) = &frame.stats {
-            write_stats(&mut tail, stats);
-        }
-        tail.raw("}");
-        write_notes(&mut tail, "warnings", &warnings);
-        write_notes(&mut tail, "infos", &infos);
-        if let Some(fetched) = frame.series_fetched {
-            // vmalert reads a string here, outside of data; Prometheus has no such field.
-            tail.raw(",\"stats\":{\"seriesFetched\":\"").integer(fetched).raw("\"}");
-        }
-        if let Some(root) = &trace {
-            tail.raw(",\"trace\":");
-            trace::write(&mut tail, root);
-        }
-        tail.raw("}");
-        AnswerPieces { rest: Rest::Head(value), written: 0, stamps: Stamps::default(), tail: Some(tail.into_string()) }
+        write_tail(&mut tail, &answer, frame);
+        let tail = Some(tail.into_string());
+        AnswerPieces { rest: Rest::Head(answer.value), written: 0, stamps: Stamps::default(), tail }
     }
+}
+
+/// What stands behind the value of `answer`, and the end of everything.
+pub(super) fn write_tail(json: &mut Json, answer: &Answer, frame: &Frame) {
+    if let Some(stats) = &frame.stats {
+        write_stats(json, stats);
+    }
+    json.raw("}");
+    write_notes(json, "warnings", &answer.warnings);
+    write_notes(json, "infos", &answer.infos);
+    if let Some(fetched) = frame.series_fetched {
+        // vmalert reads a string here, outside of data; Prometheus has no such field.
+        json.raw(",\"stats\":{\"seriesFetched\":\"").integer(fetched).raw("\"}");
+    }
+    if let Some(root) = &answer.trace {
+        json.raw(",\"trace\":");
+        trace::write(json, root);
+    }
+    json.raw("}");
 }
 
 impl Pieces for AnswerPieces {
@@ -97,13 +91,11 @@ impl Pieces for AnswerPieces {
             Rest::Matrix { waiting, open } => {
                 if let Some(series) = open {
                     if series.write_points(json, &mut self.stamps) {
-                        json.raw("}");
                         *open = None;
                     }
                 } else if let Some(series) = waiting.next() {
                     separate(json, &mut self.written);
-                    json.raw("{\"metric\":").labels(&series.labels);
-                    *open = Some(OpenSeries { series, floats_written: 0, stamp: 0, histograms_written: 0 });
+                    *open = Some(OpenSeries::begin(json, series));
                 } else {
                     self.rest = close(json);
                 }
@@ -120,7 +112,7 @@ impl Pieces for AnswerPieces {
 }
 
 fn write_head(json: &mut Json, value: Value) -> Rest {
-    json.raw("{\"status\":\"success\",\"data\":{\"resultType\":");
+    json.raw(HEAD);
     match value {
         Value::Scalar(at, value) => {
             json.raw("\"scalar\",\"result\":");
@@ -136,13 +128,16 @@ fn write_head(json: &mut Json, value: Value) -> Rest {
             Rest::Vector(samples.into_iter())
         }
         Value::Matrix(series) => {
-            json.raw("\"matrix\",\"result\":[");
+            json.raw(matrix::HEAD);
             Rest::Matrix { waiting: series.into_iter(), open: None }
         }
     }
 }
 
-fn separate(json: &mut Json, written: &mut usize) {
+/// How every answer to a query begins.
+pub(super) const HEAD: &str = "{\"status\":\"success\",\"data\":{\"resultType\":";
+
+pub(super) fn separate(json: &mut Json, written: &mut usize) {
     if *written > 0 {
         json.raw(",");
     }
@@ -152,85 +147,6 @@ fn separate(json: &mut Json, written: &mut usize) {
 fn close(json: &mut Json) -> Rest {
     json.raw("]");
     Rest::Tail
-}
-
-impl OpenSeries {
-    /// Writes the next points; `true` once there are no more.
-    fn write_points(&mut self, json: &mut Json, stamps: &mut Stamps) -> bool {
-        let OpenSeries { series, floats_written, stamp, histograms_written } = self;
-        if *floats_written < series.floats.len() {
-            let points = &series.floats[*floats_written..];
-            let points = &points[..points.len().min(POINTS_A_PIECE)];
-            json.raw(if *floats_written == 0 { ",\"values\":[" } else { "," });
-            // Many a gauge says the same for hours: its digits are worked out once.
-            let mut last: Option<(u64, std::ops::Range<usize>)> = None;
-            for (index, (at, value)) in points.iter().enumerate() {
-                if index > 0 {
-                    json.raw(",");
-                }
-                stamps.write(json, *at, stamp);
-                match &last {
-                    Some((bits, written)) if *bits == value.to_bits() => json.again(written.clone()),
-                    _ => {
-                        let start = json.len();
-                        json.value(*value).raw("]");
-                        last = Some((value.to_bits(), start..json.len()));
-                    }
-                }
-            }
-            *floats_written += points.len();
-            if *floats_written == series.floats.len() {
-                json.raw("]");
-            }
-        } else if let Some((at, point)) = series.histograms.get(*histograms_written) {
-            json.raw(if *histograms_written == 0 { ",\"histograms\":[" } else { "," });
-            write_histogram(json, *at, point);
-            *histograms_written += 1;
-            if *histograms_written == series.histograms.len() {
-                json.raw("]");
-            }
-        }
-        *floats_written == series.floats.len() && *histograms_written == series.histograms.len()
-    }
-}
-
-/// The beginnings of points, `[1435781430.781,`, as far as they are known: all series of a matrix have their points at
-/// the same times, so that each time is put into digits once.
-#[derive(Default)]
-struct Stamps {
-    /// Each with the end of its text.
-    known: Vec<(Timestamp, usize)>,
-    texts: String,
-}
-
-/// How many times are kept: those of the longest answer that the API gives to a range query.
-const STAMPS_MAX: usize = 11_001;
-
-impl Stamps {
-    /// Writes the beginning of a point; `next` is where its time should be, and then that of the next point.
-    fn write(&mut self, json: &mut Json, at: Timestamp, next: &mut usize) {
-        while self.known.get(*next).is_some_and(|(known, _)| *known < at) {
-            *next += 1;
-        }
-        match self.known.get(*next) {
-            Some((known, end)) if *known == at => {
-                let start = next.checked_sub(1).map_or(0, |before| self.known[before].1);
-                json.raw(&self.texts[start..*end]);
-                *next += 1;
-            }
-            // Only behind the last, so that times stay in order.
-            None if self.known.len() < STAMPS_MAX => {
-                let start = json.len();
-                json.raw("[").time(at).raw(",");
-                self.texts.push_str(json.written_from(start));
-                self.known.push((at, self.texts.len()));
-                *next += 1;
-            }
-            _ => {
-                json.raw("[").time(at).raw(",");
-            }
-        }
-    }
 }
 
 fn write_sample(json: &mut Json, sample: &VectorSample) {
@@ -252,7 +168,7 @@ fn write_point(json: &mut Json, at: Timestamp, value: f64) {
     json.raw("[").time(at).raw(",").value(value).raw("]");
 }
 
-fn write_histogram(json: &mut Json, at: Timestamp, point: &Histogram) {
+pub(super) fn write_histogram(json: &mut Json, at: Timestamp, point: &Histogram) {
     json.raw("[").time(at).raw(",");
     histogram::write(json, point);
     json.raw("]");

@@ -4,9 +4,10 @@
 //! the shortest form, times are seconds with three decimals unless whole, and a large answer leaves in pages while it
 //! is being written.
 //!
-//! Read next: [`answer`] for query results, [`pages`] for how they leave.
+//! Read next: [`answer`] and [`matrix`] for query results, [`pages`] for how they leave.
 
 pub mod answer;
+pub mod matrix;
 pub mod histogram;
 pub mod pages;
 pub mod trace;
@@ -134,6 +135,11 @@ impl Json {
     /// What is written from byte `start` on.
     pub fn written_from(&self, start: usize) -> &str {
         &self.0[start..]
+    }
+
+    /// Takes away what was written so far.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0).into_bytes()
     }
 
     /// Bytes written so far.

@@ -12,6 +12,21 @@ use super::Json;
 /// A page leaves once it holds this many bytes.
 pub const PAGE_BYTES: usize = 64 * 1024;
 
+/// Where JSON is written that leaves page by page.
+pub trait Sheets {
+    /// Why there may be no next page.
+    type Stop;
+
+    /// The page under way. Whoever writes to it calls [`turn_page`](Self::turn_page) between small pieces.
+    fn page(&mut self) -> &mut Json;
+
+    /// Turns the page if it is full.
+    ///
+    /// # Errors
+    /// Where nobody reads on.
+    fn turn_page(&mut self) -> Result<(), Self::Stop>;
+}
+
 /// Writes JSON piece by piece.
 pub trait Pieces: Send + Unpin + 'static {
     /// Writes the next small piece (well below a page); `false` when nothing is left.

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
+use http_body_util::BodyExt;
+use hyper::body::Body as HttpBody;
 
 use crate::http::Settings;
 use crate::model::Span;
@@ -146,6 +148,54 @@ async fn a_large_answer_keeps_its_place_until_it_is_read() {
     let unread = world.send(request).await;
     assert_eq!(unread.status(), 200);
     world.refuse("/api/v1/query?query=up", 503, "unavailable", "too many queries are waiting already").await;
+    drop(unread);
+    assert_eq!(world.get("/api/v1/query?query=up").await.0, 200);
+}
+
+/// Asks for 10,001 steps of two series made of `expr`, a few megabytes of JSON where values have many digits.
+fn long_answer(expr: &str) -> Request<Body> {
+    let uri = format!("/api/v1/query_range?query={expr}&start=0&end=10000&step=1");
+    Request::get(uri).body(Body::empty()).unwrap()
+}
+
+/// Labels and values by thousands: 20 curves with 17 digits a point.
+const MANY_DIGITS: &str = "label_replace(up%2F3%2Btime()*pi(),%22x%22,%220%22,%22%22,%22%22)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_longer_than_what_is_kept_back_leaves_page_by_page() {
+    let world = World::new();
+    let curves = |count: usize| -> String {
+        let one = |index: usize| MANY_DIGITS.replace("%220%22", &format!("%22{index:03}%22"));
+        (0..count).map(one).collect::<Vec<_>>().join("%20or%20")
+    };
+    let short = world.send(long_answer(&curves(1))).await.into_body();
+    assert!(HttpBody::size_hint(&short).exact().is_some_and(|bytes| bytes > 300_000), "it leaves whole");
+    let mut long = world.send(long_answer(&curves(8))).await.into_body();
+    assert_eq!(HttpBody::size_hint(&long).exact(), None, "nobody knows its length yet");
+    let mut text = Vec::new();
+    while let Some(frame) = long.frame().await {
+        let data = frame.unwrap().into_data().unwrap();
+        assert!(data.len() < 80 * 1024, "a page of {} bytes", data.len());
+        text.extend_from_slice(&data);
+    }
+    let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let series = read["data"]["result"].as_array().unwrap();
+    assert_eq!((read["status"].as_str(), series.len()), (Some("success"), 16));
+    assert!(series.iter().all(|one| one["values"].as_array().unwrap().len() == 10_001));
+    let names: Vec<String> = series.iter().map(|one| one["metric"].to_string()).collect();
+    assert!(names.is_sorted(), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_a_long_answer_that_stops_lets_others_run_and_its_place_go_when_it_leaves() {
+    let settings = Settings { queries_running_max: 1, queries_waiting_max: 1, ..Settings::default() };
+    let world = World::wished(Wish { settings, ..Wish::default() });
+    let curves = ["000", "001", "002", "003", "004", "005", "006", "007"];
+    let curves = curves.map(|name| MANY_DIGITS.replace("%220%22", &format!("%22{name}%22")));
+    let unread = world.send(long_answer(&curves.join("%20or%20"))).await;
+    assert_eq!(unread.status(), 200);
+    // It has the only place to run, and lends it while it waits for its reader.
+    assert_eq!(world.get("/api/v1/query?query=up").await.0, 200);
     drop(unread);
     assert_eq!(world.get("/api/v1/query?query=up").await.0, 200);
 }

@@ -19,7 +19,7 @@ use crate::ingest::wire::WireError;
 use crate::ingest::{ImportFormat, ImportRequest, IngestError, WriteRequest, WriteVersion, Written};
 use crate::model::{Column, Labels, LabelsBuilder, Matcher, Replica, Span, StepGrid, Stopwatch, TimeRange, Timestamp};
 use crate::promql::register::Register;
-use crate::promql::{Answer, Engine, Features, QueryError, QueryOptions};
+use crate::promql::{Answer, EachSeries, Engine, Features, QueryError, QueryOptions};
 use crate::rules::status::{GroupStatus, RuleStatus};
 use crate::store::{
     Appended, Exemplar, ExemplarSeries, Journal, JournalChange, JournalEntry, MetricMetadata, ReadSamples, Refusals,
@@ -350,6 +350,18 @@ impl Queries for Watched {
     ) -> Result<Answer, QueryError> {
         self.watch(text, grid, options)?;
         self.engine.range(source, text, grid, options)
+    }
+
+    fn range_each(
+        &self,
+        source: &dyn SampleSource,
+        text: &str,
+        grid: StepGrid,
+        options: &QueryOptions,
+        each: &mut EachSeries<'_>,
+    ) -> Result<Answer, QueryError> {
+        self.watch(text, grid, options)?;
+        self.engine.range_each(source, text, grid, options, each)
     }
 }
 

@@ -17,7 +17,7 @@ use super::stream::Sink;
 use super::{Query, Scope};
 
 /// How many values (series x steps) a batch may hold; bounds the memory of a leaf.
-const BATCH_VALUES: usize = 1 << 20;
+const BATCH_VALUES: usize = 1 << 19;
 /// How many series a batch holds at least and at most.
 const BATCH_SERIES: (usize, usize) = (1, 4096);
 /// Into how many shares a batch is cut for the cores. A constant, so that the machine decides nothing.

@@ -259,28 +259,59 @@ pub(crate) enum Outcome {
     Matrix(Vec<RangeSeries>),
 }
 
-/// Runs a plan whose fetches are answered.
-///
-/// # Errors
-/// What cannot be evaluated, what storage says, a limit, an interruption.
-pub(crate) fn run(query: &Query<'_>, plan: &Plan, grid: StepGrid) -> Result<Outcome, QueryError> {
-    use crate::promql::ast::ValueType;
-    let scope = Scope { grid, counted: true };
-    match (plan.value_type, &plan.root.kind) {
-        (ValueType::String, Kind::Text(text)) => Ok(Outcome::Text(text.clone())),
-        (ValueType::Scalar, _) => Ok(Outcome::Scalar(scalar::scalar(query, &plan.root, scope)?)),
-        (_, Kind::Samples(range)) => Ok(Outcome::Matrix(samples::samples(query, range, scope)?)),
-        _ => {
-            let mut table = build(query, &plan.root, scope)?.collect(query)?;
-            if query.delayed() {
+/// A plan on its way to an [`Outcome`].
+pub(crate) enum Started<'q> {
+    /// Series that are still to be worked out, and will not change any more once they come.
+    Stream(Stream<'q>),
+    /// Series that may yet lose their names and be merged.
+    Named(Stream<'q>),
+    Ended(Outcome),
+}
+
+impl Started<'_> {
+    /// Works out what is left.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub(crate) fn finish(self, query: &Query<'_>) -> Result<Outcome, QueryError> {
+        match self {
+            Started::Ended(outcome) => Ok(outcome),
+            Started::Stream(stream) => Ok(Outcome::Vector(stream.collect(query)?)),
+            Started::Named(stream) => {
+                let mut table = stream.collect(query)?;
                 for (entry, _) in &mut table {
                     if entry.name_dropped {
                         entry.labels = stream::without_metadata(&entry.labels);
                     }
                 }
-                table = stream::merge_same(table)?;
+                Ok(Outcome::Vector(stream::merge_same(table)?))
             }
-            Ok(Outcome::Vector(table))
         }
     }
+}
+
+/// Runs a plan whose fetches are answered.
+///
+/// # Errors
+/// What cannot be evaluated, what storage says, a limit, an interruption.
+pub(crate) fn run(query: &Query<'_>, plan: &Plan, grid: StepGrid) -> Result<Outcome, QueryError> {
+    start(query, plan, grid)?.finish(query)
+}
+
+/// Begins to run a plan whose fetches are answered.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn start<'q>(query: &'q Query<'q>, plan: &'q Plan, grid: StepGrid) -> Result<Started<'q>, QueryError> {
+    use crate::promql::ast::ValueType;
+    let scope = Scope { grid, counted: true };
+    Ok(match (plan.value_type, &plan.root.kind) {
+        (ValueType::String, Kind::Text(text)) => Started::Ended(Outcome::Text(text.clone())),
+        (ValueType::Scalar, _) => Started::Ended(Outcome::Scalar(scalar::scalar(query, &plan.root, scope)?)),
+        (_, Kind::Samples(range)) => Started::Ended(Outcome::Matrix(samples::samples(query, range, scope)?)),
+        _ => {
+            let stream = build(query, &plan.root, scope)?;
+            if query.delayed() { Started::Named(stream) } else { Started::Stream(stream) }
+        }
+    })
 }

@@ -47,7 +47,7 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
 /// A map whose order and hashes are the same each time.
 pub(crate) type Map<K, V> = HashMap<K, V, FixedState>;
 
-/// Takes the row of the series with this number in the roster. Rows that are empty are not passed on.
+/// Takes the row of the series with this number in the roster; numbers only rise. Rows that are empty are not passed on.
 pub(crate) type Sink<'s> = dyn FnMut(usize, Row) -> Result<(), QueryError> + 's;
 
 type Run<'q> = Box<dyn FnOnce(&mut Sink<'_>) -> Result<(), QueryError> + 'q>;
@@ -59,7 +59,8 @@ pub(crate) struct Stream<'q> {
 }
 
 impl<'q> Stream<'q> {
-    /// Series with the operation that gives their rows. The operation calls the sink at most once for each.
+    /// Series with the operation that gives their rows. The operation calls the sink at most once for each,
+    /// in their order.
     pub(crate) fn new(roster: Vec<Entry>, run: impl FnOnce(&mut Sink<'_>) -> Result<(), QueryError> + 'q) -> Self {
         Stream { roster, run: Box::new(run) }
     }
@@ -68,6 +69,11 @@ impl<'q> Stream<'q> {
     pub(crate) fn ready(table: Vec<(Entry, Row)>) -> Self {
         let (roster, rows): (Vec<_>, Vec<_>) = table.into_iter().unzip();
         Stream::new(roster, move |sink| rows.into_iter().enumerate().try_for_each(|(id, row)| sink(id, row)))
+    }
+
+    /// Whether the roster, and so the rows, come in the order of labels.
+    pub(crate) fn is_sorted(&self) -> bool {
+        self.roster.is_sorted_by(|left, right| left.labels <= right.labels)
     }
 
     /// Gives every row that is not empty to `sink`.

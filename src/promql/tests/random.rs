@@ -217,6 +217,31 @@ struct Compared {
     failing: u32,
 }
 
+/// An answer that is handed over series by series is the whole one, to the bit; and where that one fails, this one does.
+fn check_handed_over(
+    engine: &Engine,
+    source: &MemorySource,
+    query: &str,
+    grid: StepGrid,
+    whole: &Result<Answer, QueryError>,
+) -> Result<(), String> {
+    let mut handed = Vec::new();
+    let ended = engine.range_each(source, query, grid, &QueryOptions::default(), &mut |series| {
+        handed.push(series);
+        Ok(())
+    });
+    let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    match (whole, ended) {
+        (Ok(whole), Ok(ended)) => {
+            let same = text(&whole.value) == text(&Value::Matrix(handed))
+                && (&whole.warnings, &whole.infos) == (&ended.warnings, &ended.infos);
+            same.then_some(()).ok_or_else(|| "handed over otherwise than as a whole".to_owned())
+        }
+        (Err(whole), Err(ended)) if whole.to_string() == ended.to_string() => Ok(()),
+        (whole, ended) => Err(format!("as a whole {whole:?}, handed over {ended:?}")),
+    }
+}
+
 /// Asks both.
 fn compare(engine: &Engine, data: &Data, query: &str, grid: StepGrid, instant: bool) -> Result<Compared, String> {
     let expr = parse::parse(query, &FEATURES).map_err(|error| error.to_string())?;
@@ -238,6 +263,9 @@ fn compare(engine: &Engine, data: &Data, query: &str, grid: StepGrid, instant: b
         true => engine.instant(&source, query, grid.start(), &options),
         false => engine.range(&source, query, grid, &options),
     };
+    if !instant {
+        check_handed_over(engine, &source, query, grid, &found)?;
+    }
     match found {
         Err(_) if fails => Ok(Compared { all: 1, with_values: 0, failing: 1 }),
         // Like Prometheus, the engine minds equal labels even where they stand at different steps, and evaluates a
