@@ -10,7 +10,8 @@ use std::{env, fs};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::compile(["remote_write_v1.proto", "remote_write_v2.proto", "remote_read.proto"], ["proto"])?;
+    let protocols = ["remote_write_v1.proto", "remote_write_v2.proto", "remote_read.proto", "metrics.proto"];
+    let files = protox::compile(protocols, ["proto"])?;
     prost_build::Config::new().compile_fds(files)?;
     list_page()
 }

@@ -1,7 +1,8 @@
 //! `/api/v1/export` and `/api/v1/export/csv`: stored samples as VictoriaMetrics gives them out, streamed.
 //!
-//! What is exported can be imported again, but for native histograms, for which these forms have no place: they are
-//! left out. A stale marker is `null` in JSON.
+//! What is exported in JSON can be imported again, to the bit. A stale marker is `null`. Native histograms, for which
+//! VictoriaMetrics has no form, stand in lines of their own, with `histograms` in place of `values`; in text they are what
+//! [`exposition`](super::exposition) says, and CSV, which has one value a row, leaves them out.
 
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use crate::access::Caller;
-use crate::model::{Column, Labels, METRIC_NAME, Matcher, Sample, TimeRange, number};
+use crate::model::{Column, Histogram, Labels, METRIC_NAME, Matcher, ResetHint, Sample, TimeRange, Timestamp, number};
 use crate::store::SampleSource;
 
 use super::error::ApiError;
-use super::exposition::{Escaping, write_series};
+use super::exposition::{self, Escaping, Form, write_histogram, write_series};
 use super::json::Json;
 use super::params::{Params, rfc3339};
 use super::query::timeout;
@@ -24,10 +25,19 @@ use super::{Http, series};
 /// Samples of one line, so that a line is never as long as a series. (`max_rows_per_line` asks for fewer.)
 const ROWS_PER_LINE_MAX: usize = 10_000;
 
+/// Histograms of one line.
+const HISTOGRAMS_PER_LINE_MAX: usize = 100;
+
 /// What to export.
 struct Wanted {
     sets: Vec<Vec<Matcher>>,
     range: Option<TimeRange>,
+}
+
+/// Samples of a series, by kind.
+enum Rows<'a> {
+    Floats(&'a [Sample]),
+    Histograms(&'a [(Timestamp, Arc<Histogram>)]),
 }
 
 impl Wanted {
@@ -47,7 +57,7 @@ impl Wanted {
         &self,
         source: &dyn SampleSource,
         pipe: &mut Pipe,
-        mut write: impl FnMut(&mut Pipe, &Labels, &[Sample]) -> Result<(), Stopped>,
+        mut write: impl FnMut(&mut Pipe, &Labels, Rows<'_>) -> Result<(), Stopped>,
     ) -> Result<(), Stopped> {
         let Some(range) = self.range else { return Ok(()) };
         let mut column = Column::default();
@@ -56,7 +66,12 @@ impl Wanted {
                 series.samples.read(&mut column)?;
                 let floats: Vec<Sample> = column.floats().collect();
                 if !floats.is_empty() {
-                    write(pipe, &series.labels, &floats)?;
+                    write(pipe, &series.labels, Rows::Floats(&floats))?;
+                }
+                let histograms = column.histograms.iter().map(|(row, one)| (column.at[*row], Arc::clone(one)));
+                let histograms: Vec<_> = histograms.collect();
+                if !histograms.is_empty() {
+                    write(pipe, &series.labels, Rows::Histograms(&histograms))?;
                 }
             }
         }
@@ -80,15 +95,22 @@ pub(super) async fn json_lines(
     };
     let source = http.source_of(&caller, &params)?;
     let work = move |pipe: &mut Pipe| {
-        wanted.each(source.as_ref(), pipe, |pipe, labels, samples| {
-            for samples in samples.chunks(rows) {
+        wanted.each(source.as_ref(), pipe, |pipe, labels, found| match found {
+            Rows::Floats(samples) => samples.chunks(rows).try_for_each(|samples| {
                 match is_text {
                     true => text_lines(pipe.page(), labels, samples),
                     false => json_line(pipe.page(), labels, samples),
                 }
-                pipe.turn()?;
-            }
-            Ok(())
+                pipe.turn()
+            }),
+            // One of them may be as long as hundreds of floats.
+            Rows::Histograms(histograms) => histograms.chunks(rows.min(HISTOGRAMS_PER_LINE_MAX)).try_for_each(|some| {
+                match is_text {
+                    true => text_histograms(pipe.page(), labels, some),
+                    false => json_histograms(pipe.page(), labels, some),
+                }
+                pipe.turn()
+            }),
         })
     };
     let body = http.queries.stream(timeout(&http, &params)?, work).await?;
@@ -100,20 +122,89 @@ pub(super) async fn json_lines(
 fn json_line(page: &mut Vec<u8>, labels: &Labels, samples: &[Sample]) {
     let mut json = Json::default();
     json.raw("{\"metric\":").labels(labels).raw(",\"values\":").array(samples, |json, sample| {
-        match sample.value {
-            value if sample.is_stale() || value.is_nan() => {
-                json.raw(if sample.is_stale() { "null" } else { "\"NaN\"" })
-            }
-            f64::INFINITY => json.raw("\"Infinity\""),
-            f64::NEG_INFINITY => json.raw("\"-Infinity\""),
-            value => json.number(value),
-        };
+        match sample.is_stale() {
+            true => write_null(json),
+            false => write_number(json, sample.value),
+        }
     });
     json.raw(",\"timestamps\":").array(samples, |json, sample| {
         json.integer(sample.at.as_millis());
     });
     json.raw("}\n");
     page.extend_from_slice(&json.into_bytes());
+}
+
+/// The end of a series.
+fn write_null(json: &mut Json) {
+    json.raw("null");
+}
+
+/// A number, or the text that stands for it where JSON has none.
+fn write_number(json: &mut Json, value: f64) {
+    match value {
+        value if value.is_nan() => json.raw("\"NaN\""),
+        f64::INFINITY => json.raw("\"Infinity\""),
+        f64::NEG_INFINITY => json.raw("\"-Infinity\""),
+        value => json.number(value),
+    };
+}
+
+/// Every field of each histogram, so that it can be imported again as it was.
+fn json_histograms(page: &mut Vec<u8>, labels: &Labels, histograms: &[(Timestamp, Arc<Histogram>)]) {
+    let mut json = Json::default();
+    json.raw("{\"metric\":").labels(labels).raw(",\"histograms\":").array(histograms, |json, (_, histogram)| {
+        match histogram.is_stale() {
+            true => write_null(json),
+            false => write_histogram_object(json, histogram),
+        }
+    });
+    json.raw(",\"timestamps\":").array(histograms, |json, (at, _)| {
+        json.integer(at.as_millis());
+    });
+    json.raw("}\n");
+    page.extend_from_slice(&json.into_bytes());
+}
+
+fn write_histogram_object(json: &mut Json, histogram: &Histogram) {
+    json.raw("{\"schema\":").integer(histogram.schema);
+    for (name, value) in [
+        ("count", histogram.count),
+        ("sum", histogram.sum),
+        ("zero_threshold", histogram.zero_threshold),
+        ("zero_count", histogram.zero_count),
+    ] {
+        json.raw(",").string(name).raw(":");
+        write_number(json, value);
+    }
+    for (side, spans, buckets) in [
+        ("positive", &histogram.positive_spans, &histogram.positive_buckets),
+        ("negative", &histogram.negative_spans, &histogram.negative_buckets),
+    ] {
+        if !spans.is_empty() {
+            json.raw(",\"").raw(side).raw("_spans\":").array(spans, |json, span| {
+                json.raw("[").integer(span.offset).raw(",").integer(span.length).raw("]");
+            });
+            json.raw(",\"").raw(side).raw("_buckets\":").array(buckets, |json, count| write_number(json, *count));
+        }
+    }
+    if !histogram.custom_values.is_empty() {
+        json.raw(",\"custom_values\":").array(&histogram.custom_values, |json, bound| write_number(json, *bound));
+    }
+    let hint = match histogram.reset_hint {
+        ResetHint::Unknown => "",
+        ResetHint::Yes => ",\"reset_hint\":\"reset\"",
+        ResetHint::No => ",\"reset_hint\":\"none\"",
+        ResetHint::Gauge => ",\"reset_hint\":\"gauge\"",
+    };
+    json.raw(hint).raw(if histogram.integer { ",\"integer\":true}" } else { "}" });
+}
+
+fn text_histograms(page: &mut Vec<u8>, labels: &Labels, histograms: &[(Timestamp, Arc<Histogram>)]) {
+    let (mut text, wanted) = (String::new(), exposition::Wanted { form: Form::Text, escaping: Escaping::AllowUtf8 });
+    for (at, histogram) in histograms {
+        write_histogram(&mut text, labels, histogram, &at.as_millis().to_string(), wanted);
+    }
+    page.extend_from_slice(text.as_bytes());
 }
 
 fn text_lines(page: &mut Vec<u8>, labels: &Labels, samples: &[Sample]) {
@@ -144,7 +235,8 @@ pub(super) async fn csv(State(http): State<Arc<Http>>, caller: Caller, params: P
     let wanted = Wanted::read(&params)?;
     let source = http.source_of(&caller, &params)?;
     let work = move |pipe: &mut Pipe| {
-        wanted.each(source.as_ref(), pipe, |pipe, labels, samples| {
+        wanted.each(source.as_ref(), pipe, |pipe, labels, found| {
+            let Rows::Floats(samples) = found else { return Ok(()) };
             for sample in samples.iter().filter(|sample| !sample.is_stale()) {
                 let row: Vec<String> = cells.iter().map(|cell| written(cell, labels, sample)).collect();
                 pipe.page().extend_from_slice(row.join(",").as_bytes());
@@ -183,5 +275,40 @@ fn written(cell: &Cell, labels: &Labels, sample: &Sample) -> String {
                 false => value.to_owned(),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::STALE_NAN_BITS;
+    use crate::model::histogram::BucketSpan;
+
+    #[test]
+    fn a_histogram_is_written_with_all_that_it_is() {
+        let histogram = Histogram {
+            schema: 3,
+            zero_threshold: 0.25,
+            zero_count: 1.0,
+            count: 4.0,
+            sum: f64::INFINITY,
+            positive_spans: vec![BucketSpan { offset: -2, length: 1 }],
+            positive_buckets: vec![3.0],
+            reset_hint: ResetHint::No,
+            integer: true,
+            ..Histogram::default()
+        };
+        let stale = Histogram { sum: f64::from_bits(STALE_NAN_BITS), ..Histogram::default() };
+        let at = Timestamp::from_millis;
+        let (mut page, labels) = (Vec::new(), Labels::from_pairs([("__name__", "h")]));
+        json_histograms(&mut page, &labels, &[(at(1000), Arc::new(histogram)), (at(2000), Arc::new(stale))]);
+        // What reads it again is tested with the same line.
+        let expected = concat!(
+            r#"{"metric":{"__name__":"h"},"histograms":[{"schema":3,"count":4,"sum":"Infinity","zero_threshold":0.25,"#,
+            r#""zero_count":1,"positive_spans":[[-2,1]],"positive_buckets":[3],"reset_hint":"none","integer":true},null],"#,
+            r#""timestamps":[1000,2000]}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(page).unwrap(), expected);
     }
 }

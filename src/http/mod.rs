@@ -29,6 +29,7 @@ mod graph;
 mod import;
 mod export;
 mod exposition;
+mod families;
 mod notices;
 mod search;
 mod senders;

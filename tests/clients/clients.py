@@ -226,6 +226,34 @@ def opentelemetry_writes_otlp():
 
 
 @check
+def native_histograms_go_out():
+    config = write(
+        "federator.yml",
+        f"""
+global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: federate
+    honor_labels: true
+    metrics_path: /federate
+    params: {{"match[]": ["native_seconds"]}}
+    static_configs: [{{targets: ["127.0.0.1:{PORT}"]}}]
+""",
+    )
+    federator = free_port()
+    start("federator", TOOLS / "prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{federator}",
+          f"--storage.tsdb.path={FOLDER}/federator", "--enable-feature=native-histograms")
+    url = f"http://127.0.0.1:{federator}"
+    for number in ("histogram_count(native_seconds)", "histogram_sum(native_seconds)", "histogram_quantile(0.9, native_seconds)"):
+        ours = eventually(number, lambda: value(number))
+        theirs = eventually(f"{number}, federated", lambda: value(number, url))
+        assert abs(ours - theirs) < 1e-9, f"{number}: {ours} here, {theirs} there"
+    exported = ask("/api/v1/export?match[]=native_seconds")
+    ask("/api/v1/import", exported.replace('"native_seconds"', '"imported_seconds"').encode())
+    assert value("histogram_quantile(0.9, imported_seconds)") == value("histogram_quantile(0.9, native_seconds)")
+    assert exported.replace('"native_seconds"', '"imported_seconds"') == ask("/api/v1/export?match[]=imported_seconds")
+
+
+@check
 def opentelemetry_writes_by_remote_write():
     from opentelemetry.exporter.prometheus_remote_write import PrometheusRemoteWriteMetricsExporter
     from opentelemetry.sdk.metrics import MeterProvider

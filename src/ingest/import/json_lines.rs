@@ -1,4 +1,5 @@
-//! VictoriaMetrics' JSON lines: `{"metric":{"__name__":"up","job":"a"},"values":[1,2],"timestamps":[1000,2000]}`.
+//! VictoriaMetrics' JSON lines: `{"metric":{"__name__":"up","job":"a"},"values":[1,2],"timestamps":[1000,2000]}`; and
+//! Weir's own with `histograms` in place of `values`, as its export writes them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,32 +7,128 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
-use crate::model::Timestamp;
+use crate::model::histogram::BucketSpan;
 use crate::model::sample::STALE_NAN_BITS;
+use crate::model::{Histogram, ResetHint, Timestamp};
 use crate::store::BatchSample;
 
+use super::super::wire::histogram;
 use super::{Broken, Collector};
 
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
     metric: Pairs<'a>,
+    #[serde(default)]
     values: Vec<Number>,
+    #[serde(default)]
+    histograms: Vec<Option<Native>>,
     timestamps: Vec<i64>,
+}
+
+/// A native histogram with absolute counts.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Native {
+    schema: i32,
+    count: Number,
+    sum: Number,
+    zero_threshold: Number,
+    zero_count: Number,
+    positive_spans: Vec<(i32, u32)>,
+    positive_buckets: Vec<Number>,
+    negative_spans: Vec<(i32, u32)>,
+    negative_buckets: Vec<Number>,
+    custom_values: Vec<Number>,
+    reset_hint: Hint,
+    integer: bool,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Hint {
+    #[default]
+    Unknown,
+    Reset,
+    None,
+    Gauge,
+}
+
+impl Default for Native {
+    fn default() -> Self {
+        let (zero, none) = (|| Number(0.0), Vec::new);
+        Native {
+            schema: 0,
+            count: zero(),
+            sum: zero(),
+            zero_threshold: zero(),
+            zero_count: zero(),
+            positive_spans: Vec::new(),
+            positive_buckets: none(),
+            negative_spans: Vec::new(),
+            negative_buckets: none(),
+            custom_values: none(),
+            reset_hint: Hint::Unknown,
+            integer: false,
+        }
+    }
+}
+
+impl Native {
+    fn into_histogram(self) -> Result<Histogram, String> {
+        let spans = |spans: Vec<(i32, u32)>| {
+            spans.into_iter().map(|(offset, length)| BucketSpan { offset, length }).collect::<Vec<_>>()
+        };
+        let numbers = |numbers: Vec<Number>| numbers.into_iter().map(|number| number.0).collect::<Vec<_>>();
+        histogram::checked(Histogram {
+            schema: self.schema,
+            zero_threshold: self.zero_threshold.0,
+            zero_count: self.zero_count.0,
+            count: self.count.0,
+            sum: self.sum.0,
+            positive_spans: spans(self.positive_spans),
+            positive_buckets: numbers(self.positive_buckets),
+            negative_spans: spans(self.negative_spans),
+            negative_buckets: numbers(self.negative_buckets),
+            custom_values: numbers(self.custom_values),
+            reset_hint: match self.reset_hint {
+                Hint::Unknown => ResetHint::Unknown,
+                Hint::Reset => ResetHint::Yes,
+                Hint::None => ResetHint::No,
+                Hint::Gauge => ResetHint::Gauge,
+            },
+            integer: self.integer,
+        })
+    }
 }
 
 pub(super) fn line(line: &str, collector: &mut Collector<'_>) -> Result<(), Broken> {
     let read: Line<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    if read.values.len() != read.timestamps.len() {
-        return Err(format!("{} values, but {} timestamps", read.values.len(), read.timestamps.len()).into());
+    let (values, histograms) = (read.values.len(), read.histograms.len());
+    if values > 0 && histograms > 0 {
+        return Err("values and histograms in one line: each belongs in its own".into());
     }
-    let samples = read.timestamps.iter().zip(&read.values).map(|(at, value)| BatchSample {
+    if values + histograms != read.timestamps.len() {
+        let what = if histograms > 0 { "histograms" } else { "values" };
+        return Err(format!("{} {what}, but {} timestamps", values + histograms, read.timestamps.len()).into());
+    }
+    let sample = |(at, value, histogram): (&i64, f64, Option<Histogram>)| BatchSample {
         at: Timestamp::from_millis(*at),
         start: Timestamp::EPOCH,
-        value: value.0,
-        histogram: None,
-    });
+        value,
+        histogram: histogram.map(Into::into),
+    };
     let labels = read.metric.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    if histograms == 0 {
+        let samples = read.timestamps.iter().zip(&read.values).map(|(at, value)| sample((at, value.0, None)));
+        return Ok(collector.series(labels, samples)?);
+    }
+    let mut natives = Vec::with_capacity(histograms);
+    for native in read.histograms {
+        let stale = || Histogram { sum: f64::from_bits(STALE_NAN_BITS), ..Histogram::default() };
+        natives.push(native.map_or_else(|| Ok(stale()), Native::into_histogram)?);
+    }
+    let samples = read.timestamps.iter().zip(natives).map(|(at, histogram)| sample((at, 0.0, Some(histogram))));
     Ok(collector.series(labels, samples)?)
 }
 

@@ -2,7 +2,8 @@
 
 use crate::ingest::tests::{Door, Kept};
 use crate::ingest::{ImportFormat, ImportRequest, IngestError, refusal_text};
-use crate::model::Timestamp;
+use crate::model::histogram::BucketSpan;
+use crate::model::{Histogram, ResetHint, Timestamp};
 use crate::store::Appended;
 
 use super::{CsvFormat, Precision};
@@ -43,6 +44,42 @@ fn check(format: &ImportFormat, body: &str, kept: &[&str], refused: Option<&str>
         (None, None) => {}
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn native_histograms_are_read_as_they_were_exported() {
+    let door = Door::new();
+    let line = concat!(
+        r#"{"metric":{"__name__":"h"},"histograms":[{"schema":3,"count":4,"sum":"Infinity","zero_threshold":0.25,"#,
+        r#""zero_count":1,"positive_spans":[[-2,1]],"positive_buckets":[3],"reset_hint":"none","integer":true},null],"#,
+        r#""timestamps":[1000,2000]}"#,
+    );
+    let appended = import_with(&door, &ImportFormat::JsonLines, line.as_bytes(), None, &[]).expect("a good line");
+    assert_eq!((appended.samples, appended.histograms, appended.refusals.has_faults()), (0, 2, false));
+    let kept = door.kept();
+    let histograms: Vec<_> = kept.series[0].1.iter().map(|one| one.histogram.clone().expect("a histogram")).collect();
+    let expected = Histogram {
+        schema: 3,
+        zero_threshold: 0.25,
+        zero_count: 1.0,
+        count: 4.0,
+        sum: f64::INFINITY,
+        positive_spans: vec![BucketSpan { offset: -2, length: 1 }],
+        positive_buckets: vec![3.0],
+        reset_hint: ResetHint::No,
+        integer: true,
+        ..Histogram::default()
+    };
+    assert_eq!((&*histograms[0], histograms[1].is_stale()), (&expected, true));
+
+    let refused = |line: &str, why: &str| check(&ImportFormat::JsonLines, line, &[], Some(why));
+    let with =
+        |histogram: &str| format!(r#"{{"metric":{{"__name__":"h"}},"histograms":[{histogram}],"timestamps":[1]}}"#);
+    refused(&with(r#"{"schema":99}"#), "unknown schema 99");
+    refused(&with(r#"{"positive_buckets":[1]}"#), "positive spans of 0 buckets, but 1 buckets");
+    refused(&with("1"), "line 1");
+    refused(&with("null,null"), "2 histograms, but 1 timestamps");
+    refused(r#"{"metric":{"__name__":"h"},"values":[1],"histograms":[null],"timestamps":[1,2]}"#, "in one line");
 }
 
 #[test]

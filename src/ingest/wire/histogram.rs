@@ -11,7 +11,7 @@ use super::protobuf::{Field, Fields, push_doubles, push_varints, zigzag};
 
 /// A histogram as it was sent.
 #[derive(Default)]
-pub(super) struct SentHistogram {
+pub(in crate::ingest) struct SentHistogram {
     /// When.
     pub(super) at: Timestamp,
     /// Since when; [`Timestamp::EPOCH`] = unknown.
@@ -55,8 +55,33 @@ struct SentBuckets {
     counts: Vec<f64>,
 }
 
+/// A histogram with absolute counts that came in another form, held against the same checks.
+///
+/// # Errors
+/// Why it contradicts itself.
+pub(in crate::ingest) fn checked(histogram: Histogram) -> Result<Histogram, String> {
+    let side = |spans, counts| SentBuckets { spans, deltas: Vec::new(), counts };
+    let sent = SentHistogram {
+        count: Count::Float(histogram.count),
+        zero_count: Count::Float(histogram.zero_count),
+        sum: histogram.sum,
+        schema: histogram.schema,
+        zero_threshold: histogram.zero_threshold,
+        positive: side(histogram.positive_spans, histogram.positive_buckets),
+        negative: side(histogram.negative_spans, histogram.negative_buckets),
+        custom_values: histogram.custom_values,
+        ..SentHistogram::default()
+    };
+    let (reset_hint, integer) = (histogram.reset_hint, histogram.integer);
+    Ok(Histogram { reset_hint, integer, ..sent.into_histogram()? })
+}
+
 /// Reads a histogram; `buckets` counts the buckets and spans of the whole request and stops at `buckets_max`.
-pub(super) fn read(message: &[u8], buckets: &mut usize, buckets_max: usize) -> Result<SentHistogram, WireError> {
+pub(in crate::ingest) fn read(
+    message: &[u8],
+    buckets: &mut usize,
+    buckets_max: usize,
+) -> Result<SentHistogram, WireError> {
     let mut sent = SentHistogram::default();
     let mut fields = Fields::of(message, "histogram");
     while let Some((number, field)) = fields.next()? {

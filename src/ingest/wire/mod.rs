@@ -15,7 +15,7 @@ pub(super) mod compression;
 pub mod encode;
 mod error;
 mod exemplar;
-mod histogram;
+pub(super) mod histogram;
 pub(super) mod key;
 pub(super) mod protobuf;
 pub(super) mod request;
@@ -43,6 +43,11 @@ pub mod proto {
     /// Remote write 1.0 and remote read.
     pub mod prometheus {
         include!(concat!(env!("OUT_DIR"), "/prometheus.rs"));
+    }
+
+    /// Expositions.
+    pub mod metrics {
+        include!(concat!(env!("OUT_DIR"), "/io.prometheus.client.rs"));
     }
 
     /// Remote write 2.0.
