@@ -18,6 +18,7 @@
 //! Read next: [`Ingest::write`], then [`wire`], then `naming`, then [`relabel`].
 
 mod budget;
+mod digests;
 mod error;
 mod format;
 mod metrics;
@@ -27,6 +28,8 @@ pub mod otlp;
 pub mod relabel;
 mod report;
 mod settings;
+mod symbolic;
+mod told;
 pub mod wire;
 #[cfg(test)]
 mod tests;
@@ -45,8 +48,11 @@ use crate::model::{LabelsBuilder, Timestamp};
 use crate::store::{Appended, SampleSink, SeriesBatch, SeriesName, SeriesNaming, StoreError};
 
 use budget::DecodeBudget;
+use digests::Digests;
 use metrics::{ReasonLabels, RequestLabels};
 use naming::Naming;
+use symbolic::SymbolicNaming;
+use told::Told;
 use wire::WireError;
 
 /// The way in.
@@ -58,6 +64,10 @@ pub struct Ingest {
     budget: DecodeBudget,
     /// Sums of OpenTelemetry's deltas.
     deltas: otlp::Deltas,
+    /// Makes what stands for symbols, resources and metrics.
+    digests: Digests,
+    /// What is known of metrics already.
+    told: Told,
 }
 
 /// One remote write request, whatever carried it.
@@ -94,7 +104,10 @@ impl Ingest {
     /// A way in to `sink`.
     pub fn new(settings: Settings, sink: Arc<dyn SampleSink>, metrics: Metrics) -> Self {
         let (settings_seed, budget) = (naming::seed(&settings), DecodeBudget::new(settings.decoding_bytes_max));
-        Ingest { settings, settings_seed, sink, metrics, budget, deltas: otlp::Deltas::default() }
+        let (deltas, told) = (otlp::Deltas::default(), Told::default());
+        // Names and values.
+        let digests = Digests::new(2 * settings.labels_max);
+        Ingest { settings, settings_seed, sink, metrics, budget, deltas, digests, told }
     }
 
     /// The limits that requests are held to.
@@ -130,9 +143,7 @@ impl Ingest {
             return Err(IngestError::TooLarge(self.settings.body_bytes_max));
         }
         let naming = self.naming(request.replica, None, request.labels)?;
-        let mut collector = import::Collector::new(self, naming, request.extra, request.received_at);
-        import::read(self, request, &mut collector)?;
-        import::ended(collector)
+        import::read(self, request, naming)
     }
 
     fn accept(&self, request: &WriteRequest<'_>) -> Result<Written, IngestError> {
@@ -153,15 +164,20 @@ impl Ingest {
         })?;
         let bytes = body.decompress(&mut memory.buffer, decoded_bytes_max)?;
         self.metrics.decoded_bytes.inc_by(bytes.len() as u64);
-        let mut decoded = wire::decode(version, bytes, &self.settings)?;
+        let mut decoded = wire::decode(version, bytes, &self.settings, &self.digests, &self.told)?;
 
         let (mut appended, mut first) = (Appended::default(), None);
         if !decoded.is_empty() {
             let (samples, exemplars) = (std::mem::take(&mut decoded.samples), std::mem::take(&mut decoded.exemplars));
             let series = decoded.batch_series();
+            let symbolic = decoded.symbolic.as_ref().map(|sent| SymbolicNaming::new(&naming, sent, &self.settings));
+            let naming: &dyn SeriesNaming = match &symbolic {
+                Some(symbolic) => symbolic,
+                None => &naming,
+            };
             first = series.first().and_then(|series| naming.name(series.key).ok());
             let received_at = request.received_at;
-            appended = self.sink.append(&SeriesBatch { received_at, naming: &naming, series, samples, exemplars })?;
+            appended = self.sink.append(&SeriesBatch { received_at, naming, series, samples, exemplars })?;
         }
         if !decoded.metadata.is_empty() {
             let told = self.sink.append_metadata(&decoded.metadata);
@@ -169,7 +185,7 @@ impl Ingest {
             match told {
                 Err(error) if decoded.is_empty() => return Err(error.into()),
                 Err(error) => tracing::warn!(%error, "metadata of a write request is not kept"),
-                Ok(()) => {}
+                Ok(()) => self.told.note(&decoded.sayings),
             }
         }
         self.metrics.exemplars_dropped.inc_by(decoded.exemplars_dropped);

@@ -1,9 +1,10 @@
 //! Series from any reader become batches of bounded size.
 
 use crate::model::Timestamp;
-use crate::store::{Appended, BatchSample, Exemplar, MetricMetadata, Refused, SeriesBatch};
+use crate::store::{Appended, BatchSample, Exemplar, MetricMetadata, Refused, SeriesBatch, SeriesNaming};
 
 use super::super::naming::Naming;
+use super::super::told::Saying;
 use super::super::wire::{Decoded, key};
 use super::super::{Ingest, IngestError};
 use super::text;
@@ -13,10 +14,18 @@ const BATCH_SAMPLES: usize = 20_000;
 const BATCH_SERIES: usize = 10_000;
 const BATCH_LABEL_BYTES: usize = 4 << 20;
 
+/// Names the series of a batch that is being put together.
+pub(in crate::ingest) trait BatchNaming: SeriesNaming {
+    /// The batch is with the store: its keys will not be asked for any more.
+    fn batch_ended(&mut self) {}
+}
+
+impl BatchNaming for Naming<'_> {}
+
 /// Takes series, and gives them to the store.
-pub(in crate::ingest) struct Collector<'a> {
+pub(in crate::ingest) struct Collector<'a, N = Naming<'a>> {
     pub(in crate::ingest) ingest: &'a Ingest,
-    naming: Naming<'a>,
+    pub(in crate::ingest) naming: N,
     received_at: Timestamp,
     /// Labels of the request, in place of a series' own.
     extra: &'a [(String, String)],
@@ -26,10 +35,10 @@ pub(in crate::ingest) struct Collector<'a> {
     appended: Appended,
 }
 
-impl<'a> Collector<'a> {
+impl<'a, N: BatchNaming> Collector<'a, N> {
     pub(in crate::ingest) fn new(
         ingest: &'a Ingest,
-        naming: Naming<'a>,
+        naming: N,
         extra: &'a [(String, String)],
         received_at: Timestamp,
     ) -> Self {
@@ -86,16 +95,44 @@ impl<'a> Collector<'a> {
                 }
                 None => self.decoded.samples.truncate(first),
             }
-            self.series += 1;
-            self.label_bytes += bytes;
-            let is_full = self.decoded.samples.len() >= BATCH_SAMPLES
-                || self.series >= BATCH_SERIES
-                || self.label_bytes >= BATCH_LABEL_BYTES;
-            if is_full {
-                self.flush()?;
-            }
+            self.flush_if_full(bytes)?;
         }
         Ok(())
+    }
+
+    /// Adds one sample, and exemplars, of a series whose key `write` appends, for this collector's naming to read.
+    pub(in crate::ingest) fn keyed(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>),
+        sample: BatchSample,
+        exemplars: Vec<Exemplar>,
+    ) -> Result<(), IngestError> {
+        let settings = &self.ingest.settings;
+        let (first, mut bytes) = (self.decoded.samples.len(), 0);
+        let write = |into: &mut Vec<u8>| {
+            let start = into.len();
+            write(into);
+            bytes = into.len() - start;
+            Ok(())
+        };
+        if let Some(key) = self.decoded.build_key(settings, write, 1)? {
+            self.decoded.push_sample(sample, settings)?;
+            for exemplar in exemplars {
+                self.decoded.push_exemplar(Some(exemplar), settings)?;
+            }
+            self.decoded.push_series(key, first, settings)?;
+        }
+        self.flush_if_full(bytes)
+    }
+
+    /// Counts a series with so many bytes of labels.
+    fn flush_if_full(&mut self, label_bytes: usize) -> Result<(), IngestError> {
+        self.series += 1;
+        self.label_bytes += label_bytes;
+        let is_full = self.decoded.samples.len() >= BATCH_SAMPLES
+            || self.series >= BATCH_SERIES
+            || self.label_bytes >= BATCH_LABEL_BYTES;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     /// Adds one float sample of a series.
@@ -123,6 +160,18 @@ impl<'a> Collector<'a> {
         Ok(self.decoded.push_metadata(metric.to_owned(), metadata, &self.ingest.settings)?)
     }
 
+    /// The same for what need not be said again.
+    pub(in crate::ingest) fn told(
+        &mut self,
+        saying: Saying,
+        metric: &str,
+        metadata: MetricMetadata,
+    ) -> Result<(), IngestError> {
+        self.metadata(metric, metadata)?;
+        self.decoded.sayings.push(saying);
+        Ok(())
+    }
+
     /// Keeps what a text said of its metrics; it can say a thing in three lines.
     pub(super) fn end_of_text(&mut self, text: text::Reader) {
         for (metric, metadata) in text.into_metadata() {
@@ -148,15 +197,17 @@ impl<'a> Collector<'a> {
             self.appended.refusals.merge(appended.refusals);
         }
         self.appended.refusals.merge(std::mem::take(&mut decoded.refusals));
-        if !metadata.is_empty()
-            && let Err(error) = self.ingest.sink.append_metadata(&metadata)
-        {
-            tracing::warn!(%error, "metadata of an import is not kept");
+        if !metadata.is_empty() {
+            match self.ingest.sink.append_metadata(&metadata) {
+                Ok(()) => self.ingest.told.note(&decoded.sayings),
+                Err(error) => tracing::warn!(%error, "metadata of an import is not kept"),
+            }
         }
+        self.naming.batch_ended();
         Ok(())
     }
 
-    pub(super) fn end(mut self) -> Result<Appended, IngestError> {
+    pub(in crate::ingest) fn end(mut self) -> Result<Appended, IngestError> {
         self.flush()?;
         Ok(self.appended)
     }

@@ -14,13 +14,14 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub(super) use collector::Collector;
+pub(super) use collector::{BatchNaming, Collector};
 pub use csv::{CsvFormat, CsvFormatError};
 pub use influx::Precision;
 
 use crate::model::Timestamp;
 use crate::store::{Appended, Refused};
 
+use super::naming::Naming;
 use super::wire::compression;
 use super::{Ingest, IngestError, otlp};
 
@@ -78,12 +79,8 @@ pub struct ImportRequest<'a> {
     pub received_at: Timestamp,
 }
 
-/// Reads a body line by line.
-pub(super) fn read(
-    ingest: &Ingest,
-    request: &ImportRequest<'_>,
-    collector: &mut Collector<'_>,
-) -> Result<(), IngestError> {
+/// Reads a body, and gives what it holds to the store.
+pub(super) fn read(ingest: &Ingest, request: &ImportRequest<'_>, naming: Naming<'_>) -> Result<Appended, IngestError> {
     let limit = ingest.settings.decoded_bytes_max;
     let memory = ingest.budget.take(limit.min(request.body.len().saturating_mul(8))).ok_or_else(|| {
         crate::store::StoreError::Overloaded(format!(
@@ -93,13 +90,18 @@ pub(super) fn read(
     })?;
     let body = compression::decompress(request.body, request.content_encoding, limit)?;
     ingest.metrics.decoded_bytes.inc_by(body.len() as u64);
-    match request.format {
-        ImportFormat::Otlp => otlp::read(&body, ingest, collector)?,
-        ImportFormat::OtlpJson => otlp::read(&otlp::json::to_protobuf(&body)?, ingest, collector)?,
-        format => lines(&body, format, request.received_at, collector)?,
-    }
+    let (extra, received_at) = (request.extra, request.received_at);
+    let appended = match request.format {
+        ImportFormat::Otlp => otlp::read(&body, ingest, naming, extra, received_at),
+        ImportFormat::OtlpJson => otlp::read(&otlp::json::to_protobuf(&body)?, ingest, naming, extra, received_at),
+        format => {
+            let mut collector = Collector::new(ingest, naming, extra, received_at);
+            lines(&body, format, received_at, &mut collector)?;
+            collector.end()
+        }
+    };
     drop(memory);
-    Ok(())
+    appended
 }
 
 fn lines(body: &[u8], format: &ImportFormat, now: Timestamp, collector: &mut Collector<'_>) -> Result<(), IngestError> {
@@ -154,9 +156,4 @@ impl From<IngestError> for Broken {
     fn from(error: IngestError) -> Self {
         Broken::Request(error)
     }
-}
-
-/// What a request took and refused, for whoever sent it.
-pub(super) fn ended(collector: Collector<'_>) -> Result<Appended, IngestError> {
-    collector.end()
 }

@@ -3,6 +3,8 @@
 //! The JSON form is proto3's own, but for ids, which are hex. Unknown fields are passed over, as the specification
 //! wants it; 64-bit numbers may stand as texts; enumerations are numbers or their names.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::super::wire::WireError;
@@ -12,7 +14,10 @@ use super::super::wire::protobuf::push_varint;
 #[derive(Clone, Copy)]
 enum Form {
     Text,
+    /// In base64.
     Bytes,
+    /// In hex.
+    Id,
     Truth,
     /// A varint: `uint32`, `uint64`, `int64`.
     Whole,
@@ -28,7 +33,7 @@ enum Form {
 /// Name, number, form.
 type Row = (&'static str, u32, Form);
 
-use Form::{Bytes, Double, Fixed, Message, Signed, SignedFixed, Temporality, Text, Truth, Whole};
+use Form::{Bytes, Double, Fixed, Id, Message, Signed, SignedFixed, Temporality, Text, Truth, Whole};
 
 const REQUEST: &[Row] = &[("resourceMetrics", 1, Message(RESOURCE_METRICS))];
 const RESOURCE_METRICS: &[Row] = &[("resource", 1, Message(RESOURCE)), ("scopeMetrics", 2, Message(SCOPE_METRICS))];
@@ -55,6 +60,7 @@ const NUMBER: &[Row] = &[
     ("timeUnixNano", 3, Fixed),
     ("asDouble", 4, Double),
     ("asInt", 6, SignedFixed),
+    ("exemplars", 5, Message(EXEMPLAR)),
     ("flags", 8, Whole),
 ];
 const HISTOGRAM: &[Row] = &[
@@ -65,6 +71,7 @@ const HISTOGRAM: &[Row] = &[
     ("sum", 5, Double),
     ("bucketCounts", 6, Fixed),
     ("explicitBounds", 7, Double),
+    ("exemplars", 8, Message(EXEMPLAR)),
     ("flags", 10, Whole),
 ];
 const EXPONENTIAL: &[Row] = &[
@@ -77,8 +84,17 @@ const EXPONENTIAL: &[Row] = &[
     ("zeroCount", 7, Fixed),
     ("positive", 8, Message(BUCKETS)),
     ("negative", 9, Message(BUCKETS)),
+    ("exemplars", 11, Message(EXEMPLAR)),
     ("flags", 10, Whole),
     ("zeroThreshold", 14, Double),
+];
+const EXEMPLAR: &[Row] = &[
+    ("filteredAttributes", 7, Message(&KEY_VALUE)),
+    ("timeUnixNano", 2, Fixed),
+    ("asDouble", 3, Double),
+    ("asInt", 6, SignedFixed),
+    ("spanId", 4, Id),
+    ("traceId", 5, Id),
 ];
 const BUCKETS: &[Row] = &[("offset", 1, Signed), ("bucketCounts", 2, Whole)];
 const SUMMARY: &[Row] = &[
@@ -151,8 +167,16 @@ fn field(value: &Value, (name, number, form): &Row, into: &mut Vec<u8>) -> Resul
     };
     match form {
         Text => delimited(value.as_str().ok_or_else(wrong)?.as_bytes(), into),
-        // Only shown as a label: the text serves.
-        Bytes => delimited(value.as_str().ok_or_else(wrong)?.as_bytes(), into),
+        Bytes => {
+            let text = value.as_str().ok_or_else(wrong)?;
+            delimited(&STANDARD.decode(text).map_err(|_| wrong())?, into);
+        }
+        Id => {
+            let (pairs, rest) = value.as_str().ok_or_else(wrong)?.as_bytes().as_chunks::<2>();
+            let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+            let id: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+            delimited(&id.filter(|_| rest.is_empty()).ok_or_else(wrong)?, into);
+        }
         Truth => {
             tag(0, into);
             push_varint(into, u64::from(value.as_bool().ok_or_else(wrong)?));

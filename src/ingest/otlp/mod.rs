@@ -3,15 +3,18 @@
 //! ```text
 //! JSON     -> protobuf   by a table of field names, so that there is one reader
 //! protobuf -> points     read in place; nothing is built for what is passed over
-//! points   -> series     names and labels translated, deltas summed up, histograms laid out
+//! points   -> samples    deltas summed up, histograms laid out; a series is named by the bytes that were sent
+//! bytes    -> labels     only for what the store does not know: names and labels translated
 //! ```
 //!
 //! What cannot be kept costs its point alone. Formats: opentelemetry-proto 1.x; Prometheus' translation strategies.
 //!
-//! Read next: [`read`], then [`naming`], then `points`.
+//! Read next: [`read`], then `points`, then `keys`, then [`naming`].
 
 mod deltas;
+mod exemplars;
 mod exponential;
+mod keys;
 pub(super) mod json;
 mod naming;
 mod points;
@@ -21,16 +24,22 @@ mod tests;
 pub(super) use deltas::Deltas;
 pub use naming::{OtlpSettings, Translation};
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::model::{METRIC_NAME, Timestamp};
-use crate::store::MetricMetadata;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
+use crate::model::Timestamp;
+use crate::store::{Appended, BatchSample, MetricMetadata};
+
+use super::digests::Digest;
 use super::import::Collector;
+use super::naming::Naming;
 use super::wire::protobuf::{Field, Fields};
 use super::wire::{WireError, request};
 use super::{Ingest, IngestError};
 
+use keys::{Metric, OtlpNaming, Part, Resource};
 use naming::Kind;
 
 /// Attributes of one resource, scope or point; and how deep a value may nest.
@@ -40,32 +49,54 @@ const DEPTH_MAX: usize = 16;
 /// An attribute: its name, and its value as text.
 type Attribute = (String, String);
 
-/// Reads a request in protobuf.
+/// The collector of a request.
+type Points<'a> = Collector<'a, OtlpNaming<'a>>;
+
+/// Reads a request in protobuf, and gives what it holds to the store.
 ///
 /// # Errors
 /// Where it is no such request, or the store cannot take what it holds.
-pub(super) fn read(body: &[u8], ingest: &Ingest, collector: &mut Collector<'_>) -> Result<(), IngestError> {
+pub(super) fn read<'a>(
+    body: &'a [u8],
+    ingest: &'a Ingest,
+    naming: Naming<'a>,
+    extra: &'a [Attribute],
+    received_at: Timestamp,
+) -> Result<Appended, IngestError> {
+    let naming = OtlpNaming::new(naming, &ingest.settings.otlp, extra);
+    let mut collector = Collector::new(ingest, naming, &[], received_at);
+    let mut scratch = Scratch::default();
     let mut fields = Fields::of(body, "metrics request");
     while let Some((number, field)) = fields.next()? {
         if let (1, Field::Bytes(message)) = (number, field) {
-            resource(message, ingest, collector)?;
+            resource(message, &mut scratch, &mut collector)?;
         }
     }
-    Ok(())
+    collector.end()
+}
+
+/// What is used again from point to point.
+#[derive(Default)]
+struct Scratch {
+    /// The attributes of a point, as its key has them.
+    attributes: Vec<u8>,
+    counts: Vec<u64>,
+    bounds: Vec<f64>,
+    digested: Vec<u8>,
 }
 
 /// What all points of a resource have in common.
-struct Shared<'a> {
-    ingest: &'a Ingest,
+struct Shared<'a, 's> {
     settings: &'a OtlpSettings,
-    /// `job`, `instance`, and attributes that are promoted: labels of every series.
-    labels: Vec<Attribute>,
+    resource: Arc<Resource<'a>>,
+    digest: Digest,
     /// The newest time among the resource's points: that of its `target_info`.
     newest: Option<Timestamp>,
+    scratch: &'s mut Scratch,
 }
 
-fn resource(message: &[u8], ingest: &Ingest, collector: &mut Collector<'_>) -> Result<(), IngestError> {
-    let settings = &ingest.settings.otlp;
+fn resource<'a>(message: &'a [u8], scratch: &mut Scratch, collector: &mut Points<'a>) -> Result<(), IngestError> {
+    let settings = &collector.ingest.settings.otlp;
     let (mut attributes, mut scopes) = (Vec::new(), Vec::new());
     let mut fields = Fields::of(message, "resource metrics");
     while let Some((number, field)) = fields.next()? {
@@ -75,59 +106,32 @@ fn resource(message: &[u8], ingest: &Ingest, collector: &mut Collector<'_>) -> R
             _ => {}
         }
     }
-    let found = |name: &str| attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let mut labels = Vec::new();
-    if let Some(name) = found("service.name") {
-        let job = found("service.namespace").map_or_else(|| name.to_owned(), |space| format!("{space}/{name}"));
-        labels.push(("job".to_owned(), job));
+    scratch.digested.clear();
+    attributes.iter().for_each(|message| keys::push_attribute(&mut scratch.digested, message));
+    let digest = collector.ingest.digests.of(&scratch.digested);
+    let (mut is_identified, mut has_more) = (false, false);
+    for message in &attributes {
+        let Some(name) = name_of_set(message)? else { continue };
+        is_identified |= matches!(name, b"service.name" | b"service.instance.id");
+        has_more |= !std::str::from_utf8(name).is_ok_and(|name| settings.leaves_out_of_target(name));
     }
-    if let Some(instance) = found("service.instance.id") {
-        labels.push(("instance".to_owned(), instance.to_owned()));
-    }
-    let is_identified = !labels.is_empty();
-    for (name, value) in &attributes {
-        if settings.promotes(name) {
-            labels.push((settings.label_name(name), value.clone()));
-        }
-    }
-    let mut shared = Shared { ingest, settings, labels, newest: None };
+    let resource = Arc::new(Resource::new(attributes));
+    let mut shared = Shared { settings, resource, digest, newest: None, scratch };
     for message in scopes {
         scope(message, &mut shared, collector)?;
     }
-    match (shared.newest, is_identified) {
-        (Some(at), true) => target_info(&shared, &attributes, at, collector),
+    match shared.newest {
+        Some(at) if is_identified && has_more => {
+            let metric = Metric { resource: shared.resource, name: b"target_info", unit: &[], kind: Kind::Gauge };
+            collector.naming.say(digest, &metric, &mut None);
+            let sample = BatchSample { at, start: Timestamp::EPOCH, value: 1.0, histogram: None };
+            collector.keyed(|key| keys::push(key, Part::Target, digest, &[]), sample, Vec::new())
+        }
         _ => Ok(()),
     }
 }
 
-/// `target_info`: the resource's attributes as labels of a series of their own, to be joined where they are wanted.
-fn target_info(
-    shared: &Shared<'_>,
-    attributes: &[Attribute],
-    at: Timestamp,
-    collector: &mut Collector<'_>,
-) -> Result<(), IngestError> {
-    let is_identity = |name: &str| {
-        !shared.settings.keep_identifying_resource_attributes
-            && matches!(name, "service.name" | "service.namespace" | "service.instance.id")
-    };
-    let rest = attributes.iter().filter(|(name, _)| !is_identity(name));
-    let mut labels = shared.settings.labels(rest.map(|(name, value)| (name.as_str(), value.as_str())));
-    if labels.is_empty() {
-        return Ok(());
-    }
-    for (name, value) in shared.labels.iter().filter(|(name, _)| name == "job" || name == "instance") {
-        labels.insert(name.clone(), value.clone());
-    }
-    labels.insert(METRIC_NAME.to_owned(), "target_info".to_owned());
-    collector.float(pairs(&labels), at, 1.0)
-}
-
-fn pairs(labels: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> + Clone {
-    labels.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
-fn scope(message: &[u8], shared: &mut Shared<'_>, collector: &mut Collector<'_>) -> Result<(), IngestError> {
+fn scope<'a>(message: &'a [u8], shared: &mut Shared<'a, '_>, collector: &mut Points<'a>) -> Result<(), IngestError> {
     let mut fields = Fields::of(message, "scope metrics");
     while let Some((number, field)) = fields.next()? {
         if let (2, Field::Bytes(message)) = (number, field) {
@@ -138,7 +142,7 @@ fn scope(message: &[u8], shared: &mut Shared<'_>, collector: &mut Collector<'_>)
 }
 
 /// A metric with the points of its one kind.
-fn metric(message: &[u8], shared: &mut Shared<'_>, collector: &mut Collector<'_>) -> Result<(), IngestError> {
+fn metric<'a>(message: &'a [u8], shared: &mut Shared<'a, '_>, collector: &mut Points<'a>) -> Result<(), IngestError> {
     let (mut name, mut help, mut unit, mut data) = (&[][..], &[][..], &[][..], None);
     let mut fields = Fields::of(message, "metric");
     while let Some((number, field)) = fields.next()? {
@@ -152,7 +156,6 @@ fn metric(message: &[u8], shared: &mut Shared<'_>, collector: &mut Collector<'_>
         }
     }
     let Some((form, message)) = data else { return Ok(()) };
-    let (name, unit) = (String::from_utf8_lossy(name), String::from_utf8_lossy(unit));
     let data = points::Data::read(form, message)?;
     let kind = match form {
         7 if data.is_monotonic => Kind::Counter,
@@ -160,9 +163,37 @@ fn metric(message: &[u8], shared: &mut Shared<'_>, collector: &mut Collector<'_>
         11 => Kind::Summary,
         _ => Kind::Gauge,
     };
-    let metric = shared.settings.metric_name(&name, &unit, kind);
+    let metric = Metric { resource: Arc::clone(&shared.resource), name, unit, kind };
+    describe(&metric, help, shared, collector)?;
+    let digested = &mut shared.scratch.digested;
+    digested.clear();
+    digested.extend_from_slice(&shared.digest.to_bytes());
+    digested.push(kind as u8);
+    keys::push_attribute(digested, name);
+    digested.extend_from_slice(unit);
+    let digest = collector.ingest.digests.of(digested);
+    data.write(points::Target { metric: &metric, digest, said_in: None }, shared, collector)
+}
+
+/// Says what is said of a metric, unless it is known.
+fn describe(
+    metric: &Metric<'_>,
+    help: &[u8],
+    shared: &mut Shared<'_, '_>,
+    collector: &mut Points<'_>,
+) -> Result<(), IngestError> {
+    let named = &mut shared.scratch.digested;
+    named.clear();
+    // One more byte than a name may begin with: not the saying of another protocol.
+    named.extend_from_slice(&[0xff, metric.kind as u8]);
+    keys::push_attribute(named, metric.name);
+    named.extend_from_slice(metric.unit);
+    let saying = collector.ingest.told.saying(named, 0, help, &[]);
+    if collector.ingest.told.is_known(saying) {
+        return Ok(());
+    }
     let told = MetricMetadata {
-        kind: match kind {
+        kind: match metric.kind {
             Kind::Counter => "counter",
             Kind::Histogram => "histogram",
             Kind::Summary => "summary",
@@ -170,24 +201,36 @@ fn metric(message: &[u8], shared: &mut Shared<'_>, collector: &mut Collector<'_>
         }
         .to_owned(),
         help: String::from_utf8_lossy(&help[..help.len().min(request::HELP_BYTES_MAX)]).into_owned(),
-        unit: unit.into_owned(),
+        unit: String::from_utf8_lossy(metric.unit).into_owned(),
     };
-    collector.metadata(&metric, told)?;
-    data.write(&metric, shared, collector)
+    collector.told(saying, &metric.translated(shared.settings), told)
 }
 
-/// The attributes that stand under field `number` of a message.
-fn repeated_attributes(message: &[u8], number: u32, what: &'static str) -> Result<Vec<Attribute>, WireError> {
+/// The attributes that stand under field `number` of a message, as they were sent.
+fn repeated_attributes<'a>(message: &'a [u8], number: u32, what: &'static str) -> Result<Vec<&'a [u8]>, WireError> {
     let (mut fields, mut attributes) = (Fields::of(message, what), Vec::new());
     while let Some((found, field)) = fields.next()? {
-        if let (true, Field::Bytes(message)) = (found == number, field)
-            && let Some(attribute) = attribute(message)?
-        {
+        if let (true, Field::Bytes(message)) = (found == number, field) {
             request::at_most(attributes.len(), ATTRIBUTES_MAX, "attributes")?;
-            attributes.push(attribute);
+            attributes.push(message);
         }
     }
     Ok(attributes)
+}
+
+/// The name of a `KeyValue` that has a value.
+fn name_of_set(message: &[u8]) -> Result<Option<&[u8]>, WireError> {
+    let (mut key, mut is_set) = (&[][..], false);
+    let mut fields = Fields::of(message, "attribute");
+    while let Some((number, field)) = fields.next()? {
+        match (number, field) {
+            (1, Field::Bytes(text)) => key = text,
+            (2, Field::Bytes(message)) => is_set = !message.is_empty(),
+            (1 | 2, _) => return Err(fields.mistyped(number)),
+            _ => {}
+        }
+    }
+    Ok(is_set.then_some(key))
 }
 
 /// A `KeyValue`; `None` where it has no value.
@@ -254,7 +297,7 @@ fn any_value(message: &[u8], depth: usize) -> Result<Option<serde_json::Value>, 
                 }
                 Some(Value::Object(map))
             }
-            (7, Field::Bytes(bytes)) => Some(Value::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())),
+            (7, Field::Bytes(bytes)) => Some(Value::String(STANDARD.encode(bytes))),
             (1..=7, _) => return Err(fields.mistyped(number)),
             _ => value,
         };

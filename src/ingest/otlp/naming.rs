@@ -94,6 +94,12 @@ impl OtlpSettings {
         }
     }
 
+    /// Whether `target_info` does without this attribute, since `job` and `instance` say it.
+    pub(super) fn leaves_out_of_target(&self, attribute: &str) -> bool {
+        !self.keep_identifying_resource_attributes
+            && matches!(attribute, "service.name" | "service.namespace" | "service.instance.id")
+    }
+
     fn escapes(&self) -> bool {
         use Translation::{UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes};
         matches!(self.translation_strategy, UnderscoreEscapingWithSuffixes | UnderscoreEscapingWithoutSuffixes)

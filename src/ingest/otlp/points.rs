@@ -1,14 +1,16 @@
 //! The points of a metric, of whichever kind, become samples.
 
-use crate::model::{METRIC_NAME, Timestamp, number};
-use crate::store::{BatchSample, Refused};
+use crate::model::sample::STALE_NAN_BITS;
+use crate::model::{Histogram, Timestamp};
+use crate::store::{BatchSample, Exemplar, Refused};
 
 use super::super::IngestError;
-use super::super::import::Collector;
+use super::super::digests::Digest;
 use super::super::wire::WireError;
 use super::super::wire::protobuf::{Field, Fields, push_doubles};
-use super::{Attribute, Shared, attribute, exponential};
-use crate::model::sample::STALE_NAN_BITS;
+use super::exemplars::Exemplars;
+use super::keys::{self, Metric, Part};
+use super::{Attribute, Points, Scratch, Shared, exponential};
 
 /// Buckets of one explicit histogram.
 const BUCKETS_MAX: usize = 10_000;
@@ -16,30 +18,52 @@ const BUCKETS_MAX: usize = 10_000;
 /// A metric's points, still as they were sent.
 pub(super) struct Data<'a> {
     form: u32,
-    points: Vec<&'a [u8]>,
+    message: &'a [u8],
     /// Whether each point counts from the one before.
     is_delta: bool,
     /// Whether a sum only rises.
     pub(super) is_monotonic: bool,
 }
 
-/// What all kinds of points have.
+/// The metric whose points are written.
+pub(super) struct Target<'a, 'm> {
+    pub(super) metric: &'m Metric<'a>,
+    pub(super) digest: Digest,
+    /// The batch in which the naming was told of it.
+    pub(super) said_in: Option<u64>,
+}
+
+/// What all kinds of points have, but for their attributes.
 #[derive(Default)]
 struct Head {
-    attributes: Vec<Attribute>,
+    attributes: usize,
     at: Timestamp,
     start: Timestamp,
     /// The source says that it has nothing to say: the series ends here.
     is_ended: bool,
 }
 
+impl Head {
+    fn of(scratch: &mut Scratch) -> Self {
+        scratch.attributes.clear();
+        Head::default()
+    }
+
+    fn push(&mut self, message: &[u8], scratch: &mut Scratch) -> Result<(), WireError> {
+        super::request::at_most(self.attributes, super::ATTRIBUTES_MAX, "attributes")?;
+        self.attributes += 1;
+        keys::push_attribute(&mut scratch.attributes, message);
+        Ok(())
+    }
+}
+
 impl<'a> Data<'a> {
     pub(super) fn read(form: u32, message: &'a [u8]) -> Result<Self, WireError> {
-        let mut data = Data { form, points: Vec::new(), is_delta: false, is_monotonic: false };
+        let mut data = Data { form, message, is_delta: false, is_monotonic: false };
         let mut fields = Fields::of(message, "points");
         while let Some((number, field)) = fields.next()? {
             match (number, field) {
-                (1, Field::Bytes(point)) => data.points.push(point),
+                (1, Field::Bytes(_)) => {}
                 // 1 is delta, 2 cumulative; what is not said is taken for cumulative.
                 (2, Field::Varint(temporality)) => data.is_delta = temporality == 1,
                 (3, Field::Varint(truth)) => data.is_monotonic = truth != 0,
@@ -53,64 +77,74 @@ impl<'a> Data<'a> {
     /// Writes every point; one that cannot be kept is counted, and costs no other.
     pub(super) fn write(
         &self,
-        metric: &str,
-        shared: &mut Shared<'_>,
-        collector: &mut Collector<'_>,
+        mut target: Target<'a, '_>,
+        shared: &mut Shared<'a, '_>,
+        collector: &mut Points<'a>,
     ) -> Result<(), IngestError> {
-        for point in &self.points {
+        let mut fields = Fields::of(self.message, "points");
+        while let Some((number, field)) = fields.next()? {
+            let (1, Field::Bytes(point)) = (number, field) else { continue };
+            let mut series = PointWriter {
+                target: &mut target,
+                shared: &mut *shared,
+                collector: &mut *collector,
+                is_delta: self.is_delta,
+            };
             match self.form {
-                5 | 7 => self.number(point, metric, shared, collector)?,
-                9 => self.histogram(point, metric, shared, collector)?,
-                10 => self.exponential(point, metric, shared, collector)?,
-                _ => self.summary(point, metric, shared, collector)?,
+                5 | 7 => series.number(point)?,
+                9 => series.histogram(point)?,
+                10 => series.exponential(point)?,
+                _ => series.summary(point)?,
             }
         }
         Ok(())
     }
+}
 
-    fn number(
-        &self,
-        point: &[u8],
-        metric: &str,
-        shared: &mut Shared<'_>,
-        collector: &mut Collector<'_>,
-    ) -> Result<(), IngestError> {
-        let (mut head, mut value) = (Head::default(), None);
+/// Writes the series of one point after another.
+struct PointWriter<'a, 'm, 's, 'w> {
+    target: &'w mut Target<'a, 'm>,
+    shared: &'w mut Shared<'a, 's>,
+    collector: &'w mut Points<'a>,
+    is_delta: bool,
+}
+
+impl PointWriter<'_, '_, '_, '_> {
+    fn number(&mut self, point: &[u8]) -> Result<(), IngestError> {
+        let scratch = &mut *self.shared.scratch;
+        let (mut head, mut value, mut exemplars) = (Head::of(scratch), None, Exemplars::default());
         let mut fields = Fields::of(point, "number point");
         while let Some((number, field)) = fields.next()? {
             match (number, field) {
-                (7, Field::Bytes(message)) => head.push(message)?,
+                (7, Field::Bytes(message)) => head.push(message, scratch)?,
                 (2, Field::Fixed64(nanos)) => head.start = time(nanos),
                 (3, Field::Fixed64(nanos)) => head.at = time(nanos),
                 (4, Field::Fixed64(bits)) => value = Some(f64::from_bits(bits)),
                 (6, Field::Fixed64(bits)) => value = Some(bits as i64 as f64),
                 (8, Field::Varint(flags)) => head.is_ended = flags & 1 != 0,
-                (2 | 3 | 4 | 6 | 7 | 8, _) => return Err(fields.mistyped(number).into()),
+                (5, Field::Bytes(message)) => exemplars.push(message)?,
+                (2..=8, _) => return Err(fields.mistyped(number).into()),
                 _ => {}
             }
         }
         let Some(value) = value.or(head.is_ended.then_some(0.0)) else {
-            collector.refuse_named(metric, 1, &Refused::Malformed("a point without a value".to_owned()));
+            self.refuse(&Refused::Malformed("a point without a value".to_owned()));
             return Ok(());
         };
-        let mut series = SeriesWriter::new(metric, &head, shared);
-        series.write("", None, value, self.is_delta, collector)
+        self.write(&head, Part::Value, value, self.is_delta, exemplars.all())
     }
 
     /// Classic buckets, sum and count.
-    fn histogram(
-        &self,
-        point: &[u8],
-        metric: &str,
-        shared: &mut Shared<'_>,
-        collector: &mut Collector<'_>,
-    ) -> Result<(), IngestError> {
-        let (mut head, mut count, mut sum) = (Head::default(), 0u64, None);
-        let (mut buckets, mut bounds): (Vec<u64>, Vec<f64>) = (Vec::new(), Vec::new());
+    fn histogram(&mut self, point: &[u8]) -> Result<(), IngestError> {
+        let scratch = &mut *self.shared.scratch;
+        let (mut head, mut count, mut sum, mut exemplars) = (Head::of(scratch), 0u64, None, Exemplars::default());
+        let (mut buckets, mut bounds) = (std::mem::take(&mut scratch.counts), std::mem::take(&mut scratch.bounds));
+        buckets.clear();
+        bounds.clear();
         let mut fields = Fields::of(point, "histogram point");
         while let Some((number, field)) = fields.next()? {
             match (number, field) {
-                (9, Field::Bytes(message)) => head.push(message)?,
+                (9, Field::Bytes(message)) => head.push(message, scratch)?,
                 (2, Field::Fixed64(nanos)) => head.start = time(nanos),
                 (3, Field::Fixed64(nanos)) => head.at = time(nanos),
                 (4, Field::Fixed64(observations)) => count = observations,
@@ -122,7 +156,8 @@ impl<'a> Data<'a> {
                 }
                 (7, sent) => push_doubles(sent, &mut bounds).ok_or_else(|| fields.mistyped(7))?,
                 (10, Field::Varint(flags)) => head.is_ended = flags & 1 != 0,
-                (2..=6 | 9 | 10, _) => return Err(fields.mistyped(number).into()),
+                (8, Field::Bytes(message)) => exemplars.push(message)?,
+                (2..=6 | 8..=10, _) => return Err(fields.mistyped(number).into()),
                 _ => {}
             }
         }
@@ -135,83 +170,72 @@ impl<'a> Data<'a> {
             () => None,
         };
         if let Some(why) = why {
-            collector.refuse_named(metric, 1, &Refused::BadHistogram(why));
+            self.refuse(&Refused::BadHistogram(why));
             return Ok(());
         }
         let is_delta = self.is_delta;
-        let mut series = SeriesWriter::new(metric, &head, shared);
         if let Some(sum) = sum {
-            series.write("_sum", None, sum, is_delta, collector)?;
+            self.write(&head, Part::Sum, sum, is_delta, Vec::new())?;
         }
-        series.write("_count", None, count as f64, is_delta, collector)?;
+        self.write(&head, Part::Count, count as f64, is_delta, Vec::new())?;
         let mut below = 0u64;
         for (bound, observations) in bounds.iter().zip(&buckets) {
             below = below.saturating_add(*observations);
-            let le = number::format_float(*bound);
-            series.write("_bucket", Some(("le", &le)), below as f64, is_delta, collector)?;
+            self.write(&head, Part::Bucket(*bound), below as f64, is_delta, exemplars.up_to(*bound))?;
         }
-        series.write("_bucket", Some(("le", "+Inf")), count as f64, is_delta, collector)
+        (self.shared.scratch.counts, self.shared.scratch.bounds) = (buckets, bounds);
+        let rest = exemplars.up_to(f64::INFINITY);
+        self.write(&head, Part::Bucket(f64::INFINITY), count as f64, is_delta, rest)
     }
 
     /// A native histogram.
-    fn exponential(
-        &self,
-        point: &[u8],
-        metric: &str,
-        shared: &mut Shared<'_>,
-        collector: &mut Collector<'_>,
-    ) -> Result<(), IngestError> {
-        let mut head = Head::default();
+    fn exponential(&mut self, point: &[u8]) -> Result<(), IngestError> {
+        let scratch = &mut *self.shared.scratch;
+        let (mut head, mut exemplars) = (Head::of(scratch), Exemplars::default());
         let mut sent = exponential::Sent::default();
         let mut fields = Fields::of(point, "exponential histogram point");
         while let Some((number, field)) = fields.next()? {
             match (number, field) {
-                (1, Field::Bytes(message)) => head.push(message)?,
+                (1, Field::Bytes(message)) => head.push(message, scratch)?,
                 (2, Field::Fixed64(nanos)) => head.start = time(nanos),
                 (3, Field::Fixed64(nanos)) => head.at = time(nanos),
                 (10, Field::Varint(flags)) => head.is_ended = flags & 1 != 0,
-                (1..=3 | 10, _) => return Err(fields.mistyped(number).into()),
+                (11, Field::Bytes(message)) => exemplars.push(message)?,
+                (1..=3 | 10 | 11, _) => return Err(fields.mistyped(number).into()),
                 (number, field) => sent.take(number, field, &fields)?,
             }
         }
         let mut histogram = match sent.into_histogram() {
             Ok(histogram) => histogram,
             Err(why) => {
-                collector.refuse_named(metric, 1, &Refused::BadHistogram(why));
+                self.refuse(&Refused::BadHistogram(why));
                 return Ok(());
             }
         };
-        let labels = head.labels(shared);
-        let series = || labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let named = std::iter::once((METRIC_NAME, metric)).chain(series());
         if head.is_ended {
-            histogram = crate::model::Histogram { sum: f64::from_bits(STALE_NAN_BITS), ..Default::default() };
+            histogram = Histogram { sum: f64::from_bits(STALE_NAN_BITS), ..Default::default() };
         } else if self.is_delta {
-            match shared.ingest.deltas.add_histogram(&deltas_key(metric, "", None, &labels), head.at, histogram) {
+            let Some(key) = self.deltas_key(Part::Value) else { return Ok(()) };
+            match self.collector.ingest.deltas.add_histogram(&key, head.at, histogram) {
                 Some(total) => histogram = total,
                 None => {
-                    collector.refuse_named(metric, 1, &late());
+                    self.refuse(&late());
                     return Ok(());
                 }
             }
         }
-        shared.newest = shared.newest.max(Some(head.at));
         let start = if self.is_delta { Timestamp::EPOCH } else { head.start };
-        collector.series(named, [BatchSample { at: head.at, start, value: 0.0, histogram: Some(histogram.into()) }])
+        let sample = BatchSample { at: head.at, start, value: 0.0, histogram: Some(histogram.into()) };
+        self.push(Part::Value, sample, exemplars.all())
     }
 
-    fn summary(
-        &self,
-        point: &[u8],
-        metric: &str,
-        shared: &mut Shared<'_>,
-        collector: &mut Collector<'_>,
-    ) -> Result<(), IngestError> {
-        let (mut head, mut count, mut sum, mut quantiles) = (Head::default(), 0, 0.0, Vec::new());
+    fn summary(&mut self, point: &[u8]) -> Result<(), IngestError> {
+        let scratch = &mut *self.shared.scratch;
+        let (mut head, mut count, mut sum, mut quantiles) = (Head::of(scratch), 0, 0.0, Vec::new());
         let mut fields = Fields::of(point, "summary point");
         while let Some((number, field)) = fields.next()? {
             match (number, field) {
-                (7, Field::Bytes(message)) => head.push(message)?,
+                (7, Field::Bytes(message)) => head.push(message, scratch)?,
                 (2, Field::Fixed64(nanos)) => head.start = time(nanos),
                 (3, Field::Fixed64(nanos)) => head.at = time(nanos),
                 (4, Field::Fixed64(observations)) => count = observations,
@@ -232,87 +256,68 @@ impl<'a> Data<'a> {
                 _ => {}
             }
         }
-        let mut series = SeriesWriter::new(metric, &head, shared);
-        series.write("_sum", None, sum, false, collector)?;
-        series.write("_count", None, count as f64, false, collector)?;
+        self.write(&head, Part::Sum, sum, false, Vec::new())?;
+        self.write(&head, Part::Count, count as f64, false, Vec::new())?;
         for (quantile, value) in quantiles {
-            let quantile = number::format_float(quantile);
-            series.write("", Some(("quantile", &quantile)), value, false, collector)?;
+            self.write(&head, Part::Quantile(quantile), value, false, Vec::new())?;
         }
         Ok(())
     }
-}
 
-impl Head {
-    fn push(&mut self, message: &[u8]) -> Result<(), WireError> {
-        super::request::at_most(self.attributes.len(), super::ATTRIBUTES_MAX, "attributes")?;
-        self.attributes.extend(attribute(message)?);
-        Ok(())
-    }
-
-    /// The point's own labels, and those of its resource where it has none of that name.
-    fn labels(&self, shared: &Shared<'_>) -> Vec<Attribute> {
-        let own = shared.settings.labels(self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let mut labels: Vec<Attribute> = own.into_iter().collect();
-        for (name, value) in &shared.labels {
-            match labels.iter_mut().find(|(known, _)| known == name) {
-                // Whose target it is, no point can say otherwise.
-                Some((_, known)) if name == "job" || name == "instance" => known.clone_from(value),
-                Some(_) => {}
-                None => labels.push((name.clone(), value.clone())),
-            }
-        }
-        labels
-    }
-}
-
-/// Writes the series of one point.
-struct SeriesWriter<'a, 'b> {
-    metric: &'a str,
-    labels: Vec<Attribute>,
-    at: Timestamp,
-    start: Timestamp,
-    is_ended: bool,
-    shared: &'a mut Shared<'b>,
-    name: String,
-}
-
-impl<'a, 'b> SeriesWriter<'a, 'b> {
-    fn new(metric: &'a str, head: &Head, shared: &'a mut Shared<'b>) -> Self {
-        let labels = head.labels(shared);
-        let (at, start, is_ended) = (head.at, head.start, head.is_ended);
-        SeriesWriter { metric, labels, at, start, is_ended, shared, name: String::new() }
-    }
-
-    /// Writes one number; `suffix` and `label` tell it from the point's other series.
+    /// Writes one number of the point whose attributes were read last.
     fn write(
         &mut self,
-        suffix: &str,
-        label: Option<(&str, &str)>,
+        head: &Head,
+        part: Part,
         value: f64,
         is_delta: bool,
-        collector: &mut Collector<'_>,
+        exemplars: Vec<Exemplar>,
     ) -> Result<(), IngestError> {
-        let (mut value, mut start) = (value, self.start);
-        if self.is_ended {
+        let (mut value, mut start) = (value, head.start);
+        if head.is_ended {
             value = f64::from_bits(STALE_NAN_BITS);
         } else if is_delta {
-            let key = deltas_key(self.metric, suffix, label, &self.labels);
-            match self.shared.ingest.deltas.add(&key, self.at, value) {
+            let Some(key) = self.deltas_key(part) else { return Ok(()) };
+            match self.collector.ingest.deltas.add(&key, head.at, value) {
                 Some(total) => (value, start) = (total, Timestamp::EPOCH),
                 None => {
-                    collector.refuse_named(self.metric, 1, &late());
+                    self.refuse(&late());
                     return Ok(());
                 }
             }
         }
-        self.name.clear();
-        self.name.push_str(self.metric);
-        self.name.push_str(suffix);
-        let pairs = self.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let pairs = std::iter::once((METRIC_NAME, self.name.as_str())).chain(label).chain(pairs);
-        self.shared.newest = self.shared.newest.max(Some(self.at));
-        collector.series(pairs, [BatchSample { at: self.at, start, value, histogram: None }])
+        self.push(part, BatchSample { at: head.at, start, value, histogram: None }, exemplars)
+    }
+
+    fn push(&mut self, part: Part, sample: BatchSample, exemplars: Vec<Exemplar>) -> Result<(), IngestError> {
+        let Target { metric, digest, said_in } = &mut *self.target;
+        self.shared.newest = self.shared.newest.max(Some(sample.at));
+        self.collector.naming.say(*digest, metric, said_in);
+        let attributes = &self.shared.scratch.attributes;
+        self.collector.keyed(|key| keys::push(key, part, *digest, attributes), sample, exemplars)
+    }
+
+    /// What tells the sum of these deltas from others: labels, since attributes may come in another order. `None` where
+    /// they cannot be read, which is counted.
+    fn deltas_key(&mut self, part: Part) -> Option<Vec<u8>> {
+        let (metric, settings) = (self.target.metric, self.shared.settings);
+        match metric.labels(&self.shared.scratch.attributes, settings) {
+            Ok(labels) => {
+                let (suffix, label) = part.suffix();
+                let label = label.as_ref().map(|(name, value)| (*name, value.as_str()));
+                Some(deltas_key(&metric.translated(settings), suffix, label, &labels))
+            }
+            Err(why) => {
+                self.refuse(&why);
+                None
+            }
+        }
+    }
+
+    /// Counts a point that cannot be kept.
+    fn refuse(&mut self, why: &Refused) {
+        let metric = self.target.metric.translated(self.shared.settings);
+        self.collector.refuse_named(&metric, 1, why);
     }
 }
 

@@ -239,3 +239,44 @@ fn mutated_requests_are_refused_or_read() {
         }
     }
 }
+
+#[test]
+fn exemplars_stand_with_the_bucket_that_their_value_lies_in() {
+    let door = Door::new();
+    let exemplar = |value: &str, ids: &str| format!(r#"{{"timeUnixNano":"1500000000","asDouble":{value}{ids}}}"#);
+    let ids = r#","traceId":"000102030405060708090a0b0c0d0e0f","spanId":"00ff00ff00ff00ff""#;
+    let long = format!(
+        r#","traceId":"0f","filteredAttributes":[{{"key":"k","value":{{"stringValue":"{}"}}}}]"#,
+        "x".repeat(200)
+    );
+    let attributes = r#","filteredAttributes":[{"key":"who","value":{"stringValue":"me"}},{"key":"raw","value":{"bytesValue":"AP8="}}]"#;
+    let exemplars = [exemplar("0.5", ids), exemplar("1.5", &long), exemplar("9", attributes)].join(",");
+    let histogram = format!(
+        r#"{{"name":"h","histogram":{{"aggregationTemporality":2,"dataPoints":[{{"timeUnixNano":"2000000000","count":"3",
+            "bucketCounts":["1","1","1"],"explicitBounds":[1,2],"exemplars":[{exemplars}]}}]}}}}"#
+    );
+    let counter = format!(
+        r#"{{"name":"c","sum":{{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[
+            {{"timeUnixNano":"2000000000","asInt":"3","exemplars":[{}]}}]}}}}"#,
+        exemplar("1", ids)
+    );
+    let appended = send(&door, &format!("{histogram},{counter}"));
+    assert_eq!(appended.exemplars, 4);
+    let kept = door.kept();
+    let shown: Vec<String> = kept
+        .exemplars
+        .iter()
+        .map(|(series, one)| {
+            let labels = &kept.series[*series].0.labels;
+            let bucket = labels.get("le").or(labels.metric_name()).unwrap_or("");
+            format!("{bucket}: {} {}@{}", one.labels, one.value, one.at.as_millis())
+        })
+        .collect();
+    let expected = [
+        r#"1: {span_id="00ff00ff00ff00ff", trace_id="000102030405060708090a0b0c0d0e0f"} 0.5@1500"#,
+        r#"2: {trace_id="0f"} 1.5@1500"#,
+        r#"+Inf: {raw="AP8=", who="me"} 9@1500"#,
+        r#"c_total: {span_id="00ff00ff00ff00ff", trace_id="000102030405060708090a0b0c0d0e0f"} 1@1500"#,
+    ];
+    assert_eq!(shown, expected);
+}

@@ -64,8 +64,11 @@ fn a_symbol_repeated_without_end_is_not_copied_without_end() {
     let labels_refs = symbols.labels(&[("__name__", &big)]);
     let samples = v2::samples(&[(1, 1.0)]);
     let one = p2::TimeSeries { labels_refs, samples, ..Default::default() };
-    let error = Door::new().send_v2(&symbols.request(vec![one; 10_000])).unwrap_err().to_string();
-    assert_eq!(error, "more than 33554432 bytes of labels in one request");
+    let settings = Settings { label_value_bytes_max: 1_000, ..Settings::default() };
+    let written = Door::with(settings).send_v2(&symbols.request(vec![one; 10_000])).unwrap();
+    assert_eq!(written.appended.refusals.counts, [("label_value_too_long", 10_000)]);
+    let text = super::super::refusal_text(&written.appended.refusals);
+    assert!(text.len() <= 1024, "{text}");
 }
 
 #[test]

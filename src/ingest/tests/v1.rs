@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use prost::Message;
 
+use super::super::digests::Digests;
+use super::super::told::Told;
 use super::*;
 
 #[test]
@@ -121,7 +123,7 @@ proptest! {
     fn the_reader_agrees_with_the_generated_decoder(timeseries in prop::collection::vec(any_series(), 0..5)) {
         let bytes = v1(timeseries).encode_to_vec();
         let oracle = p1::WriteRequest::decode(bytes.as_slice()).unwrap();
-        let decoded = super::super::wire::decode(WriteVersion::V1, &bytes, &Settings::default()).unwrap();
+        let decoded = super::super::wire::decode(WriteVersion::V1, &bytes, &Settings::default(), &Digests::new(0), &Told::default()).unwrap();
         let batch = decoded.batch_series();
         let expected: Vec<_> =
             oracle.timeseries.iter().filter(|series| !series.samples.is_empty() || !series.histograms.is_empty()).collect();

@@ -43,7 +43,7 @@ pub(super) fn message(labels: &[(&str, &str)], floats: &[(i64, f64)]) -> p2::Req
 }
 
 #[test]
-fn a_series_has_the_key_that_version_1_would_send() {
+fn a_series_has_the_name_that_version_1_would_give_it() {
     let (labels, floats) =
         ([("__name__", "up"), ("job", "node"), ("long", &"x".repeat(300))], [(1, 1.0), (2, f64::NEG_INFINITY)]);
     let door = Door::new();
@@ -52,8 +52,35 @@ fn a_series_has_the_key_that_version_1_would_send() {
     let written = door.send_v2(&message(&labels, &floats)).unwrap();
     assert_eq!((written.version, written.appended.samples), (WriteVersion::V2, 2));
     let two = door.kept();
-    assert_eq!((one.keys, one.seeds), (two.keys, two.seeds), "a sender may change its version");
+    assert_eq!(one.series[0].0, two.series[0].0, "a sender may change its version");
     assert_eq!(rows(&two.series[0].1)[1].1, f64::NEG_INFINITY.to_bits());
+    assert_ne!(one.seeds, two.seeds, "the keys of one are not those of the other");
+}
+
+#[test]
+fn a_series_keeps_its_key_whichever_numbers_its_symbols_have_and_whatever_it_brings() {
+    let labels = [("__name__", "up"), ("job", "node")];
+    let door = Door::new();
+    let key_of = |request: &p2::Request, place: usize| {
+        door.send_v2(request).unwrap();
+        door.kept().keys[place].clone()
+    };
+    let key = key_of(&message(&labels, &[(1, 1.0)]), 0);
+    let mut symbols = Symbols::new();
+    symbols.reference("first");
+    let other = symbols.labels(&[("job", "node"), ("__name__", "down")]);
+    let labels_refs = symbols.labels(&labels);
+    let series = |labels_refs: &[u32], floats| p2::TimeSeries {
+        labels_refs: labels_refs.to_vec(),
+        samples: samples(floats),
+        ..Default::default()
+    };
+    // Several samples, and a start, are read the long way.
+    let started = p2::TimeSeries { created_timestamp: 5, ..series(&labels_refs, &[(1, 1.0)]) };
+    let all = vec![series(&other, &[(1, 1.0)]), series(&labels_refs, &[(1, 1.0), (2, 1.0)]), started];
+    let request = symbols.request(all);
+    assert_ne!(key_of(&request, 0), key);
+    assert_eq!([key_of(&request, 1), key_of(&request, 2)], [key.clone(), key]);
 }
 
 #[test]

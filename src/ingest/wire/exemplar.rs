@@ -10,7 +10,7 @@ const LABEL_LETTERS_MAX: usize = 128;
 pub(super) const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// The exemplar, or `None` where its labels are not text, too long, or not unique.
-pub(super) fn build(labels: &[(&[u8], &[u8])], value: f64, at: Timestamp) -> Option<Exemplar> {
+pub(in crate::ingest) fn build(labels: &[(&[u8], &[u8])], value: f64, at: Timestamp) -> Option<Exemplar> {
     let mut builder = LabelsBuilder::default();
     let mut letters = 0;
     for (name, value) in labels {

@@ -1,8 +1,8 @@
 //! The bytes that name a series: the `labels` fields of a remote write 1.0 series, as they stand on the wire.
 //!
 //! Nothing is parsed while a request is decoded; the store compares these bytes with those it knows, and only unknown
-//! ones are read here. Remote write 2.0 resolves its symbols into the same bytes, so that both versions are one road
-//! from here on.
+//! ones are read here. What other protocols send becomes the same bytes where it is unknown, so that all of them are one road
+//! from there on.
 
 use super::WireError;
 use super::protobuf::{Field, Fields, push_varint};
@@ -49,18 +49,6 @@ pub(in crate::ingest) fn push_label(key: &mut Vec<u8>, name: &[u8], value: &[u8]
         push_varint(key, text.len() as u64);
         key.extend_from_slice(text);
     }
-}
-
-/// Appends one label to a key; both texts are short, and bring their lengths along.
-#[inline]
-pub(super) fn push_sized_label(key: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    let length = 2 + name.len() + value.len();
-    key.push(LABEL_TAG);
-    push_varint(key, length as u64);
-    key.push(0x0a);
-    key.extend_from_slice(name);
-    key.push(0x12);
-    key.extend_from_slice(value);
 }
 
 fn varint_bytes(value: usize) -> usize {

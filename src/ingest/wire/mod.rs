@@ -2,7 +2,7 @@
 //!
 //! Remote write 1.0 is the hot path: an own reader of the protobuf wire format borrows each series' label bytes as
 //! they stand ([`key`]) and reads samples in place; on 2,000 samples of 13 labels each that costs a tenth of building
-//! generated types. Remote write 2.0 resolves its symbols into the same bytes. The generated types of `proto/`
+//! generated types. Remote write 2.0 names series by digests of its symbols ([`symbols`]). The generated types of `proto/`
 //! ([`proto`]) serve what is rare, the clients among our tests, and as the oracle that the reader is held against.
 //!
 //! Invariant: memory grows with the bytes received, by a factor that a named limit bounds; a length that a sender
@@ -14,11 +14,12 @@
 pub(super) mod compression;
 pub mod encode;
 mod error;
-mod exemplar;
+pub(super) mod exemplar;
 pub(super) mod histogram;
 pub(super) mod key;
 pub(super) mod protobuf;
 pub(super) mod request;
+pub(super) mod symbols;
 mod v1;
 mod v2;
 
@@ -27,14 +28,38 @@ pub use error::WireError;
 pub(super) use request::Decoded;
 
 use super::Settings;
+use super::digests::Digests;
 use super::format::WriteVersion;
+use super::told::Told;
 
 /// Reads a decompressed request.
-pub(super) fn decode<'a>(version: WriteVersion, body: &'a [u8], settings: &Settings) -> Result<Decoded<'a>, WireError> {
+pub(super) fn decode<'a>(
+    version: WriteVersion,
+    body: &'a [u8],
+    settings: &Settings,
+    digests: &Digests,
+    told: &Told,
+) -> Result<Decoded<'a>, WireError> {
     match version {
         WriteVersion::V1 => v1::decode(body, settings),
-        WriteVersion::V2 => v2::decode(body, settings),
+        WriteVersion::V2 => v2::decode(body, settings, digests, told),
     }
+}
+
+/// A message of `proto/` in bytes.
+pub fn encoded(message: &impl prost::Message) -> Vec<u8> {
+    message.encode_to_vec()
+}
+
+/// The same with its length in front.
+pub fn delimited(message: &impl prost::Message) -> Vec<u8> {
+    message.encode_length_delimited_to_vec()
+}
+
+/// Takes a message with its length off the front of `bytes`.
+#[cfg(test)]
+pub(crate) fn next_delimited<M: prost::Message + Default>(bytes: &mut &[u8]) -> M {
+    M::decode_length_delimited(bytes).expect("a whole message")
 }
 
 /// The messages of `proto/`, as generated.

@@ -6,6 +6,9 @@ use crate::model::Timestamp;
 use crate::store::{BatchSample, BatchSeries, Exemplar, MetricMetadata, Refusals, Refused};
 
 use super::super::Settings;
+use super::super::digests::Digest;
+use super::super::told::Saying;
+use super::symbols::Symbolic;
 use super::{WireError, histogram, key};
 
 /// One request, decoded, before anybody has asked which series its keys mean.
@@ -20,6 +23,10 @@ pub(in crate::ingest) struct Decoded<'a> {
     pub(in crate::ingest) exemplars_dropped: u64,
     /// What the sender says of metrics; each metric once.
     pub(in crate::ingest) metadata: Vec<(String, MetricMetadata)>,
+    /// The same as far as it need not be said again.
+    pub(in crate::ingest) sayings: Vec<Saying>,
+    /// What keys stand for that are digests.
+    pub(in crate::ingest) symbolic: Option<Symbolic<'a>>,
     /// What could not be kept.
     pub(in crate::ingest) refusals: Refusals,
     /// Keys that do not stand in the body as one piece.
@@ -97,12 +104,12 @@ impl<'a> Decoded<'a> {
         Ok(())
     }
 
-    /// Adds the histogram in `message`, or counts why it cannot be one.
+    /// Adds the histogram in `message`, or counts why it cannot be one; `describe` names its series.
     pub(super) fn push_histogram(
         &mut self,
         message: &[u8],
         created: Timestamp,
-        series: &Key<'_>,
+        describe: impl FnOnce(&Self) -> String,
         settings: &Settings,
     ) -> Result<(), WireError> {
         let sent = histogram::read(message, &mut self.buckets, settings.buckets_per_request_max)?;
@@ -112,12 +119,8 @@ impl<'a> Decoded<'a> {
                 self.push_sample(BatchSample { at, start, value: 0.0, histogram: Some(histogram.into()) }, settings)
             }
             Err(why) => {
-                let (built, why) = (&self.built, Refused::BadHistogram(why));
-                let bytes = match series {
-                    Key::Sent(bytes) => bytes,
-                    Key::Built(range) => &built[range.clone()],
-                };
-                self.refusals.add(&why, 1, || (key::describe(bytes), Some(at)));
+                let text = describe(self);
+                self.refusals.add(&Refused::BadHistogram(why), 1, || (text, Some(at)));
                 Ok(())
             }
         }
@@ -132,6 +135,13 @@ impl<'a> Decoded<'a> {
         at_most(self.metadata.len(), settings.series_per_request_max, "metadata entries")?;
         self.metadata.push((metric, metadata));
         Ok(())
+    }
+
+    /// A key that is a digest.
+    pub(super) fn digest_key(&mut self, digest: Digest) -> Key<'a> {
+        let start = self.built.len();
+        self.built.extend_from_slice(&digest.to_bytes());
+        Key::Built(start..self.built.len())
     }
 
     /// Builds a key by what `write` appends.

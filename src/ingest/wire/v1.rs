@@ -49,7 +49,10 @@ fn read_series<'a>(message: &'a [u8], decoded: &mut Decoded<'a>, settings: &Sett
             (2, Field::Bytes(message)) => decoded.push_sample(read_sample(message)?, settings)?,
             (1, Field::Bytes(label)) => series = with_late_label(&series, label, decoded, settings)?,
             (3, Field::Bytes(message)) => decoded.push_exemplar(read_exemplar(message)?, settings)?,
-            (4, Field::Bytes(message)) => decoded.push_histogram(message, Timestamp::EPOCH, &series, settings)?,
+            (4, Field::Bytes(message)) => {
+                let describe = |decoded: &Decoded<'_>| key::describe(decoded.key(&series));
+                decoded.push_histogram(message, Timestamp::EPOCH, describe, settings)?;
+            }
             (1..=4, _) => return Err(fields.mistyped(number)),
             _ => {}
         }

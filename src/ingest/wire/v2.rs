@@ -1,7 +1,6 @@
 //! Remote write 2.0 (rc.4, and rc.3 with its `created_timestamp`): strings stand once, series refer to them.
 //!
-//! Each series' references are resolved into the key that version 1 would have sent, so that a sender may change its
-//! version without becoming another one. A series that breaks the protocol is refused alone.
+//! A series is named by what it refers to ([`symbols`](super::symbols)). One that breaks the protocol is refused alone.
 
 use std::collections::HashSet;
 
@@ -11,21 +10,30 @@ use crate::model::{METRIC_NAME, Timestamp};
 use crate::store::{BatchSample, Exemplar, Refused};
 
 use super::super::Settings;
+use super::super::digests::{Digest, Digests};
+use super::super::told::Told;
 use super::protobuf::{Field, Fields, push_varints, varint, whole_varint};
 use super::request::{at_most, kind_name, metadata};
+use super::symbols::{Symbolic, Symbols, push_references};
 use super::{Decoded, WireError, exemplar, key};
 
-/// The longest varint, in bytes.
-const VARINT_BYTES_MAX: usize = 10;
+const REFERENCES_TAG: u8 = 0x0a;
+const SAMPLE_TAG: u8 = 0x12;
+const METADATA_TAG: u8 = 0x2a;
 
-pub(super) fn decode<'a>(body: &'a [u8], settings: &Settings) -> Result<Decoded<'a>, WireError> {
-    let (mut symbols, mut series): (Vec<Symbol<'_>>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+pub(super) fn decode<'a>(
+    body: &'a [u8],
+    settings: &Settings,
+    digests: &Digests,
+    told: &Told,
+) -> Result<Decoded<'a>, WireError> {
+    let (mut symbols, mut series): (Symbols<'_>, Vec<&[u8]>) = (Symbols::default(), Vec::new());
     let mut fields = Fields::of(body, "write request");
     while let Some((number, field)) = fields.next()? {
         match (number, field) {
             (4, Field::Bytes(symbol)) => {
                 at_most(symbols.len(), settings.symbols_per_request_max, "symbols")?;
-                symbols.push(Symbol::of(symbol, body));
+                symbols.push(symbol, digests);
             }
             (5, Field::Bytes(message)) => {
                 at_most(series.len(), settings.series_per_request_max, "series")?;
@@ -37,48 +45,37 @@ pub(super) fn decode<'a>(body: &'a [u8], settings: &Settings) -> Result<Decoded<
             _ => {}
         }
     }
-    let mut decoded = Decoded::default();
+    let mut decoded = Decoded::with_room_for(series.len());
     let mut reader = SeriesReader {
         symbols: &symbols,
         settings,
+        digests,
+        told,
         described_names: vec![false; symbols.len()],
         described: HashSet::default(),
         sent: Sent::default(),
+        series: Vec::with_capacity(series.len()),
     };
     for message in series {
         reader.read(message, &mut decoded)?;
     }
+    let series = reader.series;
+    decoded.symbolic = Some(Symbolic { symbols, series });
     Ok(decoded)
 }
 
 /// Reads series one after another; what it keeps between them is memory and the metrics already described.
 struct SeriesReader<'a, 's> {
-    symbols: &'s [Symbol<'a>],
+    symbols: &'s Symbols<'a>,
     settings: &'s Settings,
+    digests: &'s Digests,
+    told: &'s Told,
     /// For each symbol, whether a metric of that name has been described: all but the first series of it are done.
     described_names: Vec<bool>,
     described: HashSet<&'a [u8], RandomState>,
     sent: Sent<'a>,
-}
-
-/// A string of the table.
-#[derive(Clone, Copy)]
-struct Symbol<'a> {
-    text: &'a [u8],
-    /// The text with its length in front, as it stands in the body: what a key holds of it. Empty where the length is
-    /// written otherwise than in a key.
-    sized: &'a [u8],
-}
-
-impl<'a> Symbol<'a> {
-    fn of(text: &'a [u8], body: &'a [u8]) -> Self {
-        let start = text.as_ptr().addr().wrapping_sub(body.as_ptr().addr());
-        // Longer texts are rare, and take the long way.
-        let is_short = text.len() < 0x80;
-        let sized = start.checked_sub(1).and_then(|start| body.get(start..start + 1 + text.len()));
-        let sized = sized.filter(|sized| is_short && usize::from(sized[0]) == text.len());
-        Symbol { text, sized: sized.unwrap_or(&[]) }
-    }
+    /// The key and the message of each series that is kept.
+    series: Vec<(Digest, &'a [u8])>,
 }
 
 /// The parts of one series that can only be read when all of it has been seen.
@@ -93,15 +90,39 @@ struct Sent<'a> {
 
 impl<'a> SeriesReader<'a, '_> {
     fn read(&mut self, message: &'a [u8], decoded: &mut Decoded<'a>) -> Result<(), WireError> {
+        if let Some(UsualSeries { references, sample, metadata }) = usual_series(message)
+            && let Some(digest) = self.symbols.digest_of_packed(references, self.digests)
+        {
+            decoded.push_sample(sample, self.settings)?;
+            if let Some(metadata) = metadata {
+                let name = metric_name(packed_pairs(references), self.symbols);
+                self.read_metadata(name, metadata, decoded)?;
+            }
+            self.series.push((digest, message));
+            let (key, first) = (decoded.digest_key(digest), decoded.samples.len() - 1);
+            return decoded.push_series(key, first, self.settings);
+        }
+        self.read_any(message, decoded)
+    }
+
+    /// The long way: series of any form.
+    fn read_any(&mut self, message: &'a [u8], decoded: &mut Decoded<'a>) -> Result<(), WireError> {
         let first = decoded.samples.len();
         self.split(message, decoded)?;
         let floats = decoded.samples.len() - first;
-        let refused = (floats + self.sent.histograms.len()) as u64;
         let (symbols, settings, sent) = (self.symbols, self.settings, &self.sent);
-        let key = decoded.build_key(settings, |key| resolve(sent, floats, symbols, settings, key), refused)?;
-        let Some(key) = key else {
-            decoded.samples.truncate(first);
-            return Ok(());
+        let describe = || match symbols.key_of(&sent.labels, settings) {
+            Ok(labels) => key::describe(&labels),
+            Err(_) => "a series whose labels cannot be read".to_owned(),
+        };
+        let digest = match sent.check(floats).and_then(|()| symbols.digest_of(&sent.labels, self.digests, settings)) {
+            Ok(digest) => digest,
+            Err(why) => {
+                let refused = (floats + sent.histograms.len()) as u64;
+                decoded.refusals.add(&why, refused.max(1), || (describe(), None));
+                decoded.samples.truncate(first);
+                return Ok(());
+            }
         };
         for sample in &mut decoded.samples[first..] {
             if sample.start == Timestamp::EPOCH {
@@ -109,15 +130,19 @@ impl<'a> SeriesReader<'a, '_> {
             }
         }
         for message in &sent.histograms {
-            decoded.push_histogram(message, sent.created, &key, settings)?;
+            decoded.push_histogram(message, sent.created, |_| describe(), settings)?;
         }
         for message in &sent.exemplars {
             decoded.push_exemplar(read_exemplar(message, symbols)?, settings)?;
         }
         if let Some(message) = sent.metadata {
-            self.read_metadata(message, decoded)?;
+            let (pairs, _) = sent.labels.as_chunks::<2>();
+            let name = metric_name(pairs.iter().copied(), symbols);
+            self.read_metadata(name, message, decoded)?;
         }
-        decoded.push_series(key, first, settings)
+        self.series.push((digest, message));
+        let key = decoded.digest_key(digest);
+        decoded.push_series(key, first, self.settings)
     }
 
     /// Floats go where they belong at once; everything else waits until the labels are known.
@@ -131,13 +156,9 @@ impl<'a> SeriesReader<'a, '_> {
         let mut fields = Fields::of(message, "series");
         while let Some((number, field)) = fields.next()? {
             match (number, field) {
-                // A reference may be one byte: what cannot be labels takes no memory, and is refused as too many.
-                (1, _) if sent.labels.len() > 2 * labels_max => {}
-                (1, Field::Bytes(packed)) if packed.len() > 2 * labels_max * VARINT_BYTES_MAX => {
-                    sent.labels.resize(2 * labels_max + 2, 0);
+                (1, references) => {
+                    push_references(references, &mut sent.labels, labels_max).ok_or_else(|| fields.mistyped(1))?;
                 }
-                (1, references) => push_varints(references, &mut sent.labels, |reference| reference as u32)
-                    .ok_or_else(|| fields.mistyped(1))?,
                 (2, Field::Bytes(message)) => decoded.push_sample(read_sample(message)?, self.settings)?,
                 (3, Field::Bytes(message)) => {
                     at_most(sent.histograms.len(), samples_max, "histograms")?;
@@ -156,9 +177,13 @@ impl<'a> SeriesReader<'a, '_> {
         Ok(())
     }
 
-    /// Metadata comes with every series; a metric is described once for each request.
-    fn read_metadata(&mut self, message: &'a [u8], decoded: &mut Decoded<'a>) -> Result<(), WireError> {
-        let name = metric_name(&self.sent.labels, self.symbols);
+    /// Metadata comes with every series; a metric is described once for each request, and only if it is news.
+    fn read_metadata(
+        &mut self,
+        name: Option<u32>,
+        message: &'a [u8],
+        decoded: &mut Decoded<'a>,
+    ) -> Result<(), WireError> {
         let place = name.and_then(|name| usize::try_from(name).ok());
         if place.and_then(|place| self.described_names.get(place)).is_some_and(|described| *described) {
             return Ok(());
@@ -174,71 +199,82 @@ impl<'a> SeriesReader<'a, '_> {
                 _ => {}
             }
         }
-        let text = |reference| {
-            if reference == 0 { &[][..] } else { symbol(self.symbols, reference).map_or(&[][..], |one| one.text) }
-        };
-        let (help, unit) = (text(help), text(unit));
+        let text = |reference| if reference == 0 { None } else { self.symbols.text(reference) };
+        let (help, unit) = (text(help).unwrap_or_default(), text(unit).unwrap_or_default());
         let says_nothing = kind == 0 && help.is_empty() && unit.is_empty();
         if let Some(described) = place.and_then(|place| self.described_names.get_mut(place)) {
             *described = !says_nothing;
         }
-        let name = name.and_then(|name| symbol(self.symbols, name)).map(|name| family(name.text, kind_name(kind)));
-        match name.map(|name| (name, std::str::from_utf8(name))) {
-            Some((name, Ok(metric))) if !says_nothing && self.described.insert(name) => {
-                decoded.push_metadata(metric.to_owned(), metadata(kind, help, unit), self.settings)
+        let name = name.and_then(|name| self.symbols.text(name)).map(|name| family(name, kind_name(kind)));
+        let Some(name) = name.filter(|_| !says_nothing) else { return Ok(()) };
+        let saying = self.told.saying(name, kind, help, unit);
+        if self.told.is_known(saying) {
+            return Ok(());
+        }
+        match std::str::from_utf8(name) {
+            Ok(metric) if self.described.insert(name) => {
+                decoded.push_metadata(metric.to_owned(), metadata(kind, help, unit), self.settings)?;
+                decoded.sayings.push(saying);
+                Ok(())
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Writes the key of a series, held against the limits before anything is copied: a symbol is sent once and may be
-/// referred to without end.
-fn resolve(
-    sent: &Sent<'_>,
-    floats: usize,
-    symbols: &[Symbol<'_>],
-    settings: &Settings,
-    key: &mut Vec<u8>,
-) -> Result<(), Refused> {
-    let mut bytes = 0;
-    let (pairs, odd) = sent.labels.as_chunks::<2>();
-    if pairs.len() > settings.labels_max {
-        return Err(Refused::TooManyLabels { limit: settings.labels_max });
-    }
-    for [name, value] in pairs {
-        let text = |reference: &u32| {
-            let found = symbol(symbols, *reference);
-            found.ok_or_else(|| Refused::Malformed(format!("label reference {reference} of {} symbols", symbols.len())))
-        };
-        let (name, value) = (text(name)?, text(value)?);
-        bytes += name.text.len() + value.text.len();
-        if bytes > settings.labels_bytes_max {
-            return Err(Refused::LabelsTooLong { limit: settings.labels_bytes_max });
+impl Sent<'_> {
+    /// What a series must and must not have beside its labels.
+    fn check(&self, floats: usize) -> Result<(), Refused> {
+        let broken = |why: &str| Err(Refused::Malformed(why.to_owned()));
+        match (floats, self.histograms.len()) {
+            (0, 0) if self.exemplars.is_empty() => broken("series with neither samples nor histograms"),
+            (1.., 1..) => broken("series with both samples and histograms"),
+            _ => Ok(()),
         }
-        match name.sized.is_empty() || value.sized.is_empty() {
-            true => key::push_label(key, name.text, value.text),
-            false => key::push_sized_label(key, name.sized, value.sized),
-        }
-    }
-    let broken = |why: &str| Err(Refused::Malformed(why.to_owned()));
-    match (floats, sent.histograms.len()) {
-        _ if !odd.is_empty() => broken("odd number of label references"),
-        (0, 0) if sent.exemplars.is_empty() => broken("series with neither samples nor histograms"),
-        (1.., 1..) => broken("series with both samples and histograms"),
-        _ => Ok(()),
     }
 }
 
-fn symbol<'a>(symbols: &[Symbol<'a>], reference: u32) -> Option<Symbol<'a>> {
-    symbols.get(usize::try_from(reference).ok()?).copied()
+/// A series as senders write nearly all: references, one float, and perhaps what is said of its metric.
+struct UsualSeries<'a> {
+    references: &'a [u8],
+    sample: BatchSample,
+    metadata: Option<&'a [u8]>,
+}
+
+/// `None` says nothing but that the long way has to be taken.
+#[inline]
+fn usual_series(message: &[u8]) -> Option<UsualSeries<'_>> {
+    let (references, rest) = short_field(REFERENCES_TAG, message)?;
+    let (sample, rest) = short_field(SAMPLE_TAG, rest)?;
+    let sample = usual_sample(sample)?;
+    if rest.is_empty() {
+        return Some(UsualSeries { references, sample, metadata: None });
+    }
+    let (metadata, rest) = short_field(METADATA_TAG, rest)?;
+    rest.is_empty().then_some(UsualSeries { references, sample, metadata: Some(metadata) })
+}
+
+/// A field of under 128 bytes at the front of `bytes`, and what is behind it.
+#[inline]
+fn short_field(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [found, length @ 0..0x80, rest @ ..] if *found == tag => rest.split_at_checked(usize::from(*length)),
+        _ => None,
+    }
+}
+
+/// Packed references two by two; they were read before.
+fn packed_pairs(mut references: &[u8]) -> impl Iterator<Item = [u32; 2]> {
+    std::iter::from_fn(move || {
+        let mut next = || u32::try_from(varint(&mut references)?).ok();
+        Some([next()?, next()?])
+    })
 }
 
 /// The reference to the metric's name.
-fn metric_name(labels: &[u32], symbols: &[Symbol<'_>]) -> Option<u32> {
-    let (pairs, _) = labels.as_chunks::<2>();
-    let is_name = |name: u32| symbol(symbols, name).is_some_and(|symbol| symbol.text == METRIC_NAME.as_bytes());
-    pairs.iter().find(|[name, _]| is_name(*name)).map(|[_, value]| *value)
+fn metric_name(mut labels: impl Iterator<Item = [u32; 2]>, symbols: &Symbols<'_>) -> Option<u32> {
+    let is_name = |name: u32| symbols.text(name).is_some_and(|text| text == METRIC_NAME.as_bytes());
+    labels.find(|[name, _]| is_name(*name)).map(|[_, value]| value)
 }
 
 /// The metric that a series belongs to: what is known of a histogram or summary is known of all its series.
@@ -294,7 +330,7 @@ fn read_sample(message: &[u8]) -> Result<BatchSample, WireError> {
     Ok(BatchSample { at, start, value, histogram: None })
 }
 
-fn read_exemplar(message: &[u8], symbols: &[Symbol<'_>]) -> Result<Option<Exemplar>, WireError> {
+fn read_exemplar(message: &[u8], symbols: &Symbols<'_>) -> Result<Option<Exemplar>, WireError> {
     if message.len() > exemplar::MESSAGE_BYTES_MAX {
         return Ok(None);
     }
@@ -303,7 +339,7 @@ fn read_exemplar(message: &[u8], symbols: &[Symbol<'_>]) -> Result<Option<Exempl
     while let Some((number, field)) = fields.next()? {
         match (number, field) {
             (1, sent) => {
-                let text = |reference| symbol(symbols, reference as u32).map(|one| one.text);
+                let text = |reference| symbols.text(reference as u32);
                 push_varints(sent, &mut references, text).ok_or_else(|| fields.mistyped(1))?;
             }
             (2, Field::Fixed64(bits)) => value = f64::from_bits(bits),
