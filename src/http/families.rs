@@ -1,7 +1,6 @@
 //! Families of metrics in protobuf, each with its length in front: the form in which a Prometheus takes native histograms.
 
-use prost::Message;
-
+use crate::ingest::wire;
 use crate::ingest::wire::proto::metrics as proto;
 use crate::model::histogram::BucketSpan;
 use crate::model::{Histogram, Labels, METRIC_NAME, Timestamp};
@@ -39,7 +38,7 @@ pub(super) fn write<'a>(
         r#type: kind.into(),
         metric: series.map(|(labels, at, point)| metric(labels, *at, point, escaping)).collect(),
     };
-    into.extend_from_slice(&family.encode_length_delimited_to_vec());
+    into.extend_from_slice(&wire::delimited(&family));
 }
 
 fn metric(labels: &Labels, at: Timestamp, point: &Point, escaping: Escaping) -> proto::Metric {

@@ -129,9 +129,8 @@ fn newest(source: &dyn SampleSource, sets: &[Vec<Matcher>], range: TimeRange) ->
 
 #[cfg(test)]
 mod tests {
-    use prost::Message;
-
     use super::*;
+    use crate::ingest::wire;
     use crate::ingest::wire::proto::metrics as proto;
     use crate::model::Histogram;
     use crate::model::histogram::{BucketSpan, CUSTOM_BUCKETS_SCHEMA};
@@ -205,7 +204,7 @@ plain{a_b=\"c\"} 1 1500
         let body = in_protobuf(&found(), Wanted { form: Form::Protobuf, escaping: Escaping::AllowUtf8 });
         let (mut rest, mut families) = (body.as_slice(), Vec::new());
         while !rest.is_empty() {
-            families.push(proto::MetricFamily::decode_length_delimited(&mut rest).unwrap());
+            families.push(wire::next_delimited::<proto::MetricFamily>(&mut rest));
         }
         let kinds: Vec<_> = families.iter().map(|family| (family.name.as_str(), family.r#type())).collect();
         use proto::MetricType as Type;
