@@ -133,6 +133,26 @@ fn json_lines_are_what_victoriametrics_exports() {
     assert_eq!(batches, [20_000, 20_000, 10_000], "batches are bounded");
 }
 
+proptest::proptest! {
+    #[test]
+    fn numbers_in_json_are_read_to_the_bit(bits: u64, small in -1e9..1e9_f64) {
+        let values = [f64::from_bits(bits), small, small * 1e-140, 1e-128, 5e-324];
+        let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        let shown: Vec<String> = values.iter().map(|value| crate::model::number::format_float(*value)).collect();
+        let times: Vec<String> = (0..values.len()).map(|at| at.to_string()).collect();
+        let line = format!(
+            "{{\"metric\":{{\"__name__\":\"m\"}},\"values\":[{}],\"timestamps\":[{}]}}",
+            shown.join(","),
+            times.join(",")
+        );
+        let door = Door::new();
+        import_with(&door, &ImportFormat::JsonLines, line.as_bytes(), None, &[]).unwrap();
+        let read: Vec<u64> = door.kept().series[0].1.iter().map(|sample| sample.value.to_bits()).collect();
+        let sent: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
+        proptest::prop_assert_eq!(read, sent);
+    }
+}
+
 #[test]
 fn csv_columns_mean_what_the_format_says() {
     let format = |text: &str| ImportFormat::Csv(text.parse().expect("a format"));
