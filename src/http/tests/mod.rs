@@ -14,3 +14,4 @@ mod scope;
 mod surface;
 mod imports;
 mod tls;
+mod fuzz;
