@@ -15,3 +15,5 @@ mod surface;
 mod imports;
 mod tls;
 mod fuzz;
+mod golden;
+mod grafana;
