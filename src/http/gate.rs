@@ -19,6 +19,11 @@ use super::stream;
 /// How long an interrupted query may take to notice before its asker is answered without it.
 const NOTICE_WITHIN: Duration = Duration::from_secs(1);
 
+/// Of the runtime's threads, one of so many may be busy with queries, which may take long,
+const QUERIES_SHARE: usize = 4;
+/// and one of so many with brief work: the others are there for everyone else.
+const BRIEF_SHARE: usize = 2;
+
 /// A place inside a gate, given back when the last copy goes. Whoever holds the result of a query in memory keeps its
 /// place too, so that slow readers of large answers are bounded as well.
 #[derive(Clone, Debug)]
@@ -49,6 +54,11 @@ impl Gate {
         }
     }
 
+    /// Another gate, which shares the runtime's threads with this one.
+    pub fn beside(&self, what: &'static str, running: usize, waiting: usize) -> Self {
+        Gate { lent: Arc::clone(&self.lent), ..Gate::new(what, running, waiting) }
+    }
+
     /// How many run now.
     pub fn running_places_left(&self) -> usize {
         self.running.available_permits()
@@ -61,7 +71,8 @@ impl Gate {
         Ok(Place { _permit: Arc::new(permit) })
     }
 
-    /// Runs a query on a thread that may block. It stops when `timeout` has passed, counted from now, or when the
+    /// Runs a query: on a thread of the runtime, or, where a quarter of those are busy so, on one that may block. Most queries
+    /// take less time than handing them to another thread, and back, would. It stops when `timeout` has passed, counted from now, or when the
     /// caller drops the returned future: that is what happens when the client goes away.
     ///
     /// # Errors
@@ -78,11 +89,19 @@ impl Gate {
         let mut deadline = Box::pin(tokio::time::sleep(timeout.to_std()));
         let turn = self.turn(&mut deadline, parameter).await?;
         let watch = CancelWhenDropped(interrupt.clone());
-        let mut job = tokio::task::spawn_blocking(move || {
+        let work = move || {
             // Given back when the work ends, not when its asker leaves.
             let _held = (held_by_work, turn);
             work()
-        });
+        };
+        // A task of its own either way: the connection's goes on watching for the client to leave.
+        let mut job = match self.lend(QUERIES_SHARE) {
+            Some(lent) => tokio::spawn(async move {
+                let _lent = lent;
+                work()
+            }),
+            None => tokio::task::spawn_blocking(work),
+        };
         let ended = tokio::select! {
             ended = &mut job => ended,
             () = &mut deadline => {
@@ -197,10 +216,19 @@ impl Gate {
     pub async fn run_briefly<T>(&self, work: impl FnOnce() -> T) -> Result<T, ApiError> {
         let _place = self.enter()?;
         let _turn = self.running.clone().acquire_owned().await.expect("the gate is never closed");
+        Ok(match self.lend(BRIEF_SHARE) {
+            Some(_lent) => work(),
+            None => move_others_away(work),
+        })
+    }
+
+    /// A thread of the runtime for work that keeps it busy, if no more than one of `share` are lent so already.
+    fn lend(&self, share: usize) -> Option<Lent> {
+        let runtime = Handle::current();
+        let threads = runtime.metrics().num_workers();
+        let lent = Lent(Arc::clone(&self.lent));
         let before = self.lent.fetch_add(1, Ordering::Relaxed);
-        let _lent = Lent(&self.lent);
-        let threads = Handle::current().metrics().num_workers();
-        Ok(if before < threads / 2 { work() } else { move_others_away(work) })
+        (before < threads / share).then_some(lent)
     }
 }
 
@@ -212,9 +240,9 @@ fn move_others_away<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// A thread of the runtime that is busy with a gate's work, given back also when the work panics.
-struct Lent<'g>(&'g AtomicUsize);
+struct Lent(Arc<AtomicUsize>);
 
-impl Drop for Lent<'_> {
+impl Drop for Lent {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

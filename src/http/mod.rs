@@ -134,10 +134,11 @@ impl Http {
 /// The whole API as one service.
 pub fn router(services: Services, settings: Settings) -> Router {
     let metrics = services.metrics.clone();
+    let queries = Gate::new("queries", settings.queries_running_max, settings.queries_waiting_max);
     let http = Arc::new(Http {
-        queries: Gate::new("queries", settings.queries_running_max, settings.queries_waiting_max),
-        lookups: Gate::new("lookups", settings.queries_running_max, settings.queries_waiting_max),
-        writes: Gate::new("writes", settings.writes_running_max, settings.writes_waiting_max),
+        lookups: queries.beside("lookups", settings.queries_running_max, settings.queries_waiting_max),
+        writes: queries.beside("writes", settings.writes_running_max, settings.writes_waiting_max),
+        queries,
         write_room: write::Room::new(settings.write_bytes_in_flight_max),
         listeners: Arc::new(tokio::sync::Semaphore::new(notices::LISTENERS_MAX)),
         senders: senders::Senders::default(),
