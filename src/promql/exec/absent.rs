@@ -46,9 +46,9 @@ pub(crate) fn absent_over_time<'q>(
             let roster = series.iter().map(|one| Entry::new(one.labels.clone())).collect();
             Stream::new(roster, move |sink| {
                 let make = |worker: &mut Worker, _: &crate::store::SelectedSeries| {
-                    let Worker { column, split, scratch, looked_at, .. } = worker;
+                    let Worker { column, split, scratch, frames, looked_at, .. } = worker;
                     let mut notes = Notes { metric: "", position, annotations: &mut Annotations::default() };
-                    windows.row(split.of(column, false), scratch, looked_at, &mut notes)
+                    windows.row(split.of(column, false), (scratch, frames), looked_at, &mut notes)
                 };
                 leaf::each_series(query, series, scope, make, sink)
             })

@@ -12,6 +12,7 @@ use crate::promql::histogram;
 use crate::store::SelectedSeries;
 use std::sync::Arc;
 
+use super::rollup::frames::Frames;
 use super::row::Row;
 use super::stream::Sink;
 use super::{Query, Scope};
@@ -32,6 +33,7 @@ pub(crate) struct Worker {
     pub(crate) column: Column,
     pub(crate) split: Split,
     pub(crate) scratch: Vec<f64>,
+    pub(crate) frames: Frames,
     pub(crate) annotations: Annotations,
     /// Samples looked at, by step.
     pub(crate) looked_at: Vec<u64>,
@@ -48,11 +50,15 @@ pub(crate) struct Split {
     histogram_starts: Vec<Timestamp>,
 }
 
-/// Whether one of the values is a stale marker. Block by block without a way out, so that many are compared at once; and
-/// for NaN first, which every processor does many at a time.
+/// Whether one of the values is a stale marker. A sum says first whether one may be NaN, which every processor does many
+/// at a time: each lane of it is NaN once one of its values was, or infinities met.
 fn has_stale(values: &[f64]) -> bool {
-    let has_nan = |block: &[f64]| block.iter().fold(false, |found, value| found | value.is_nan());
-    values.chunks(64).any(|block| has_nan(block) && block.iter().any(|value| is_stale(*value)))
+    let (blocks, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, value)| *sum += value);
+    }
+    sums.iter().chain(rest).any(|sum| sum.is_nan()) && values.iter().any(|value| is_stale(*value))
 }
 
 /// The samples of a column by kind.

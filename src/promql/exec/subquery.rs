@@ -9,6 +9,7 @@ use crate::promql::functions::range::{Notes, Points};
 use crate::promql::plan::Node;
 
 use super::rollup::Windows;
+use super::rollup::frames::Frames;
 use super::row::{Cell, Row};
 use super::stream::Stream;
 use super::{Scope, build};
@@ -70,7 +71,7 @@ pub(crate) fn rollup<'q>(
     let labels: Vec<_> = roster.iter().map(|entry| entry.labels.clone()).collect();
     Ok(Stream::new(roster, move |sink| {
         let mut samples = Samples::default();
-        let mut scratch = Vec::new();
+        let (mut scratch, mut frames) = (Vec::new(), Frames::default());
         let mut looked_at = vec![0; windows.scope.steps()];
         let mut annotations = Annotations::default();
         stream.run(&mut |id, inner_row| {
@@ -79,7 +80,7 @@ pub(crate) fn rollup<'q>(
             let histograms = Points { times: &samples.histogram_times, values: &samples.histograms, starts: &[] };
             let metric = labels[id].metric_name().unwrap_or("");
             let mut notes = Notes { metric, position: windows.position, annotations: &mut annotations };
-            let row = windows.row((floats, histograms), &mut scratch, &mut looked_at, &mut notes);
+            let row = windows.row((floats, histograms), (&mut scratch, &mut frames), &mut looked_at, &mut notes);
             windows.note_doubtful_counter(&labels[id], &row, &mut notes);
             sink(id, row)
         })?;

@@ -11,10 +11,17 @@ use crate::promql::functions::range::{Points, RangeFunction, Window};
 use crate::promql::functions::rate;
 
 use super::super::row::Row;
+use super::frames::Frames;
 use super::{Cursor, Windows};
 
 /// Fills `row` where there is a faster way. Whether there was.
-pub(super) fn row(windows: &Windows<'_>, floats: Points<'_, f64>, row: &mut Row, looked_at: &mut [u64]) -> bool {
+pub(super) fn row(
+    windows: &Windows<'_>,
+    floats: Points<'_, f64>,
+    frames: &mut Frames,
+    row: &mut Row,
+    looked_at: &mut [u64],
+) -> bool {
     use RangeFunction as R;
     let values = floats.values;
     match windows.function {
@@ -25,6 +32,9 @@ pub(super) fn row(windows: &Windows<'_>, floats: Points<'_, f64>, row: &mut Row,
                 return false;
             }
             let mut resets = Places::resets(&floats);
+            if floats.starts.is_empty() && framed_rates(windows, floats, &mut resets, frames, row, looked_at) {
+                return true;
+            }
             walk(windows, floats, row, looked_at, |inside, window| {
                 let increase = values[inside.end - 1] - values[inside.start];
                 let lost = resets.inside(&inside).iter().map(|index| values[index - 1]);
@@ -54,6 +64,42 @@ pub(super) fn row(windows: &Windows<'_>, floats: Points<'_, f64>, row: &mut Row,
             walk(windows, floats, row, looked_at, |inside, _| Some(queue.best(values, inside)));
         }
         _ => return false,
+    }
+    true
+}
+
+/// Rates of a series without start times, by the frames of its times; `false`, and nothing done, where there are none.
+fn framed_rates(
+    windows: &Windows<'_>,
+    floats: Points<'_, f64>,
+    resets: &mut Places,
+    frames: &mut Frames,
+    row: &mut Row,
+    looked_at: &mut [u64],
+) -> bool {
+    let values = floats.values;
+    // An increase is divided by one: the bits stay.
+    let per_second = windows.function == RangeFunction::Rate;
+    let seconds = if per_second { windows.range.length.as_seconds() } else { 1.0 };
+    let Some(frames) = frames.of(windows, floats.times, seconds) else { return false };
+    for frame in frames {
+        let (from, to) = (frame.from as usize, frame.to as usize);
+        looked_at[frame.step as usize] += (to - from) as u64;
+        if to - from < 2 {
+            continue;
+        }
+        let first = values[from];
+        let mut increase = values[to - 1] - first;
+        for index in resets.inside(&(from..to)) {
+            increase += values[index - 1];
+        }
+        // A counter that was at least as large as it grew does not reach zero before the window begins.
+        let is_far_from_zero = first >= increase && frame.stretch.reaches_start();
+        let factor = match increase > 0.0 && first >= 0.0 && !is_far_from_zero {
+            true => frame.stretch.factor(Some(first / increase)) / seconds,
+            false => frame.factor,
+        };
+        row.set_float(frame.step as usize, increase * factor);
     }
     true
 }

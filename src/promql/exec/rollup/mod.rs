@@ -11,8 +11,10 @@ use super::leaf::{self, ByKind, Worker};
 use super::row::{Row, histogram_samples};
 use super::stream::{Entry, Stream};
 use super::{Query, Scope, scalar, subquery};
+use frames::Frames;
 
 mod fast;
+pub(crate) mod frames;
 
 /// A function over a range with everything that does not depend on the series.
 pub(crate) struct Windows<'q> {
@@ -41,11 +43,11 @@ pub(crate) fn rollup<'q>(query: &'q Query<'q>, rollup: &'q Rollup, scope: Scope)
             Stream::new(roster, move |sink| {
                 let starts = query.features.use_start_timestamps;
                 let make = |worker: &mut Worker, one: &crate::store::SelectedSeries| {
-                    let Worker { column, split, scratch, annotations, looked_at } = worker;
+                    let Worker { column, split, scratch, frames, annotations, looked_at } = worker;
                     let samples = split.of(column, starts);
                     let metric = one.labels.metric_name().unwrap_or("");
                     let mut notes = Notes { metric, position, annotations };
-                    let row = windows.row(samples, scratch, looked_at, &mut notes);
+                    let row = windows.row(samples, (scratch, frames), looked_at, &mut notes);
                     windows.note_doubtful_counter(&one.labels, &row, &mut notes);
                     row
                 };
@@ -124,11 +126,11 @@ impl Windows<'_> {
         }
     }
 
-    /// The function's value for each step that sees a sample.
+    /// The function's value for each step that sees a sample. The working memory serves no other windows.
     pub(crate) fn row(
         &self,
         (floats, histograms): ByKind<'_>,
-        scratch: &mut Vec<f64>,
+        (scratch, frames): (&mut Vec<f64>, &mut Frames),
         looked_at: &mut [u64],
         notes: &mut Notes<'_>,
     ) -> Row {
@@ -136,7 +138,10 @@ impl Windows<'_> {
         if floats.is_empty() && histograms.is_empty() {
             return row;
         }
-        if histograms.is_empty() && self.range.extension.is_none() && fast::row(self, floats, &mut row, looked_at) {
+        if histograms.is_empty()
+            && self.range.extension.is_none()
+            && fast::row(self, floats, frames, &mut row, looked_at)
+        {
             return row;
         }
         let (left, right) = self.reach();

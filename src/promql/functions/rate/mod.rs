@@ -64,11 +64,16 @@ impl Edges {
         Edges { first, last: points.times[points.len() - 1], samples: points.len(), start }
     }
 
-    /// By what an increase between first and last sample is multiplied to stand for the whole window.
+    /// As [`Stretch::factor`].
+    pub(crate) fn factor(&self, open_start: Timestamp, end: Timestamp, to_zero: Option<f64>) -> f64 {
+        self.stretch(open_start, end).factor(to_zero)
+    }
+
+    /// How far the series is taken to reach inside the window.
     ///
     /// Samples that lie near an edge are taken to reach it; otherwise the series is taken to begin or end half a
-    /// sampling interval beyond. A counter does not begin before it was zero: `to_zero` is first value over increase.
-    pub(crate) fn factor(&self, open_start: Timestamp, end: Timestamp, to_zero: Option<f64>) -> f64 {
+    /// sampling interval beyond.
+    pub(crate) fn stretch(&self, open_start: Timestamp, end: Timestamp) -> Stretch {
         let mut to_start = (self.first - open_start).as_seconds();
         let mut to_end = (end - self.last).as_seconds();
         let mut sampled = (self.last - self.first).as_seconds();
@@ -77,18 +82,39 @@ impl Edges {
         if let Some(start) = self.start {
             to_start = 0.0;
             sampled = (self.last - start).as_seconds();
-        } else {
-            if to_start >= threshold {
-                to_start = average / 2.0;
-            }
-            if let Some(share) = to_zero {
-                to_start = to_start.min(sampled * share);
-            }
+        } else if to_start >= threshold {
+            to_start = average / 2.0;
         }
         if to_end >= threshold {
             to_end = average / 2.0;
         }
+        Stretch { to_start, sampled, to_end }
+    }
+}
+
+/// How far samples reach inside a window, in seconds: between first and last, and how much the series is taken to exist
+/// before and behind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    to_start: f64,
+    sampled: f64,
+    to_end: f64,
+}
+
+impl Stretch {
+    /// By what an increase between first and last sample is multiplied to stand for the whole window. A counter does not
+    /// begin before it was zero: `to_zero` is first value over increase.
+    pub(crate) fn factor(&self, to_zero: Option<f64>) -> f64 {
+        let Stretch { mut to_start, sampled, to_end } = *self;
+        if let Some(share) = to_zero {
+            to_start = to_start.min(sampled * share);
+        }
         if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled }
+    }
+
+    /// Whether a share of one or more changes nothing.
+    pub(crate) fn reaches_start(&self) -> bool {
+        self.sampled >= self.to_start
     }
 }
 
