@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::Labels;
 use crate::model::{METRIC_NAME, Matcher, TimeRange};
-use crate::store::{ExemplarSeries, LaneView, MetricMetadata, SampleSource, SeriesSet, StoreError};
+use crate::store::{ExemplarSeries, LaneView, MetricMetadata, SampleSource, SeriesSet, StoreError, Wanted};
 
 use super::caller::View;
 
@@ -83,6 +83,11 @@ impl SampleSource for ScopedSource {
 
     fn with_lanes(&self, lanes: &LaneView) -> Option<Arc<dyn SampleSource>> {
         let whole = self.whole.with_lanes(lanes)?;
+        Some(Arc::new(ScopedSource { whole, view: self.view.clone() }))
+    }
+
+    fn while_wanted(&self, wanted: &Wanted) -> Option<Arc<dyn SampleSource>> {
+        let whole = self.whole.while_wanted(wanted)?;
         Some(Arc::new(ScopedSource { whole, view: self.view.clone() }))
     }
 }

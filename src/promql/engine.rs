@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::{Span, StepGrid, Stopwatch, Timestamp};
-use crate::store::SampleSource;
+use crate::store::{SampleSource, Wanted};
 
 use super::annotations::Annotations;
 use super::ast::{Expr, ExprKind, ValueType};
@@ -228,6 +228,9 @@ impl Engine {
         let (subquery_step, steps_max) = (settings.subquery_step, settings.steps_max);
         let times = Times { grid, instant, lookback, subquery_step, steps_max };
         let plan = plan::lower(expr, times)?;
+        let interrupt = options.interrupt.clone();
+        let watched = source.while_wanted(&Wanted::as_long_as(move || interrupt.check().is_ok()));
+        let source = watched.as_deref().unwrap_or(source);
         let mut query = Query {
             source,
             features: settings.features,

@@ -21,5 +21,5 @@ pub use error::StoreError;
 pub use journal::{Journal, JournalChange, JournalEntry};
 pub use source::{
     DeleteSeries, Exemplar, ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries,
-    SeriesSet, Warnings,
+    SeriesSet, Wanted, Warnings,
 };

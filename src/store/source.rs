@@ -66,6 +66,32 @@ pub trait SampleSource: Send + Sync {
     fn with_lanes(&self, _view: &LaneView) -> Option<Arc<dyn SampleSource>> {
         None
     }
+
+    /// The same store, whose look-ups end with [`StoreError::Canceled`] once they are not wanted any more; `None` where
+    /// they are too short to be worth it.
+    fn while_wanted(&self, _wanted: &Wanted) -> Option<Arc<dyn SampleSource>> {
+        None
+    }
+}
+
+/// Whether an answer is still waited for. Storage asks every few hundred series.
+#[derive(Clone, Default)]
+pub struct Wanted(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Wanted {
+    /// For as long as `still` says so.
+    pub fn as_long_as(still: impl Fn() -> bool + Send + Sync + 'static) -> Wanted {
+        Wanted(Some(Arc::new(still)))
+    }
+
+    /// # Errors
+    /// [`StoreError::Canceled`] once nobody waits any more.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Some(still) if !still() => Err(StoreError::Canceled),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Which lanes of an HA group a read sees.

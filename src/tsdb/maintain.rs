@@ -304,7 +304,7 @@ impl Store {
 
     /// Opens a part that was just written.
     pub(super) fn open_own(&self, path: &std::path::Path) -> Result<Part, StoreError> {
-        Part::open(path).map_err(|error| match error {
+        Part::open(path, &self.kept).map_err(|error| match error {
             part::OpenError::Newer(error) | part::OpenError::Damaged(error) | part::OpenError::Io(error) => error,
             part::OpenError::Missing => StoreError::Corrupt {
                 file: path.to_path_buf(),

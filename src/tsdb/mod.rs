@@ -65,7 +65,7 @@ use std::sync::atomic::Ordering;
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::store::{
     Appended, DeleteSeries, Deliveries, Delivery, ExemplarSeries, Journal, JournalChange, JournalEntry, LaneView,
-    MetricMetadata, SampleSink, SampleSource, SeriesBatch, SeriesSet, StoreError,
+    MetricMetadata, SampleSink, SampleSource, SeriesBatch, SeriesSet, StoreError, Wanted,
 };
 
 use catalogue::{Change, Durability, KeyValue, keys};
@@ -258,6 +258,10 @@ impl SampleSource for Tsdb {
 
     fn with_lanes(&self, view: &LaneView) -> Option<Arc<dyn SampleSource>> {
         Some(Arc::new(self.store.seen_through(view.clone())))
+    }
+
+    fn while_wanted(&self, wanted: &Wanted) -> Option<Arc<dyn SampleSource>> {
+        self.store.seen_through(LaneView::Merged).while_wanted(wanted)
     }
 }
 

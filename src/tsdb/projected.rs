@@ -12,13 +12,13 @@ use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
 use crate::model::{Column, Labels, Matcher, TimeRange};
-use crate::store::{ReadSamples, SelectedSeries, SeriesSet, StoreError, Warnings};
+use crate::store::{ReadSamples, SelectedSeries, SeriesSet, StoreError, Wanted, Warnings};
 
 use super::context::{MARGINS, widen};
 use super::index::evaluate;
 use super::part::{ChunkRef, Part, PartSeries};
 use super::rows;
-use super::select::{Found, Piece, SeriesRows};
+use super::select::{ASKED_EVERY, Found, Piece, SeriesRows};
 use super::store::{Store, View};
 
 /// Fewer series are found the general way.
@@ -49,6 +49,7 @@ pub(super) fn select(
     matchers: &[Matcher],
     range: TimeRange,
     needed: &[String],
+    wanted: &Wanted,
 ) -> Result<Option<SeriesSet>, StoreError> {
     let wide = widen(range, MARGINS[0]);
     // The head first, then the view: see the note on moving rows in `select`.
@@ -65,7 +66,7 @@ pub(super) fn select(
     if view.deletions.iter().any(|one| part.number() <= one.last_part) {
         return Ok(None);
     }
-    match in_part(store, &view, part, matchers, range, needed) {
+    match in_part(store, &view, part, matchers, range, (needed, wanted)) {
         // The general way leaves out what is damaged, and says so.
         Err(StoreError::Corrupt { .. }) => Ok(None),
         found => found,
@@ -78,7 +79,7 @@ fn in_part(
     part: &Arc<Part>,
     matchers: &[Matcher],
     range: TimeRange,
-    needed: &[String],
+    (needed, wanted): (&[String], &Wanted),
 ) -> Result<Option<SeriesSet>, StoreError> {
     let ordinals = evaluate(&**part, matchers)?;
     let values: u64 = needed.iter().map(|name| part.values_at_most(name)).sum();
@@ -91,7 +92,12 @@ fn in_part(
     let (store, view, warned) = (store.clone(), view.clone(), warnings.clone());
     let of = Arc::new(Selection { store, view, part: part.clone(), range, warnings: warned });
     let mut series = Vec::with_capacity(ordinals.len() as usize);
+    let mut looked_at = 0_usize;
     part.find_each(&ordinals, |found, chunks| {
+        looked_at += 1;
+        if looked_at.is_multiple_of(ASKED_EVERY) {
+            wanted.check()?;
+        }
         if chunks.iter().any(|chunk| chunk.range().overlaps(range)) {
             let chunks = chunks.iter().filter(|chunk| chunk.range().overlaps(wide)).copied().collect();
             let rows = RowsOfPart { of: of.clone(), series: found, chunks };

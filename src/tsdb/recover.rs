@@ -29,7 +29,7 @@ use super::log::Log;
 use super::merge::Merging;
 use super::metrics::Metrics;
 use super::numbers::{PartNumbers, decode_open};
-use super::part::{self, OpenError, Part};
+use super::part::{self, Kept, OpenError, Part};
 use super::preferences;
 use super::replay::replay;
 use super::resolve::{Named, Resolver, catalogued, lanes};
@@ -62,7 +62,8 @@ pub(super) fn open(
     resolver.set_rules(settings.pairs.rules());
 
     let fresh_catalogue = check_version(&*catalogue)?;
-    let parts = open_parts(&parts_directory, &*catalogue, fresh_catalogue, &mut recovered)?;
+    let kept = Arc::default();
+    let parts = open_parts(&parts_directory, &*catalogue, fresh_catalogue, &kept, &mut recovered)?;
     restore_names(&*catalogue, &parts.adopted, &resolver)?;
     let adopts = fresh_catalogue || !parts.adopted.is_empty();
     let mut parts: Vec<Arc<Part>> = parts.adopted.into_iter().chain(parts.named).collect();
@@ -113,6 +114,7 @@ pub(super) fn open(
         deliveries: Delivered::default(),
         pairs_seen: ArcSwap::default(),
         log_synced_at: AtomicI64::new(now.as_millis()),
+        kept,
         view: ArcSwap::from_pointee(View { parts, frozen: None, deletions: Arc::new(deletions) }),
         spilling: Mutex::new(Spilling { frozen_floor: log_floor, log_floor, unnamed: None }),
         merging: Mutex::new(Merging::default()),
@@ -187,6 +189,7 @@ fn open_parts(
     directory: &Path,
     catalogue: &dyn KeyValue,
     fresh_catalogue: bool,
+    kept: &Arc<Kept>,
     recovered: &mut Recovered,
 ) -> Result<Parts, StoreError> {
     let listing = fs::read_dir(directory).map_err(StoreError::io("list parts"))?;
@@ -209,7 +212,7 @@ fn open_parts(
             true => catalogue.write(&[Change::Remove(keys::numbered(keys::PARTS, *number))], Durability::Synced),
             false => Ok(()),
         };
-        match Part::open(&path) {
+        match Part::open(&path, kept) {
             Ok(part) if is_named => parts.named.push(Arc::new(part)),
             Ok(part) => parts.adopted.push(Arc::new(part)),
             Err(OpenError::Newer(error) | OpenError::Io(error)) => return Err(error),

@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 use crate::ha::Policy;
 use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange};
 use crate::store::{
-    ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet, StoreError,
+    ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet, StoreError, Wanted,
     Warnings,
 };
 
@@ -34,10 +34,14 @@ use super::resolve::registry::Series;
 use super::rows;
 use super::store::{Store, View};
 
-/// A store seen through a choice of lanes.
+/// Series after which a look-up asks whether it is still wanted.
+pub(super) const ASKED_EVERY: usize = 256;
+
+/// A store seen through a choice of lanes, for as long as somebody waits.
 pub(super) struct Seen {
     store: Arc<Store>,
     lanes: LaneView,
+    wanted: Wanted,
 }
 
 /// A series that a select found.
@@ -72,14 +76,21 @@ pub(super) struct Piece {
 
 impl Store {
     pub(super) fn seen_through(self: &Arc<Self>, lanes: LaneView) -> Seen {
-        Seen { store: self.clone(), lanes }
+        Seen { store: self.clone(), lanes, wanted: Wanted::default() }
     }
 
     /// Every series that satisfies the matchers and may have rows inside `range`, and the view they were found in.
     /// Parts whose index is damaged are left out with a warning.
-    fn find(&self, matchers: &[Matcher], range: TimeRange, warnings: &Warnings) -> Result<FoundInView, StoreError> {
+    fn find(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        warnings: &Warnings,
+        wanted: &Wanted,
+    ) -> Result<FoundInView, StoreError> {
         let wide = widen(range, MARGINS[0]);
         let mut ids = evaluate(&self.resolver.registry.read().index, matchers)?;
+        wanted.check()?;
         // Without the registry's lock: new series wait for it, and appends behind them.
         let in_head: RoaringBitmap = ids.iter().filter(|id| self.head.overlaps(*id, range)).collect();
         // After the head, never before: see the note on moving rows above.
@@ -88,10 +99,12 @@ impl Store {
             Some(frozen) => ids.iter().filter(|id| in_head.contains(*id) || frozen.overlaps(*id, range)).collect(),
             None => in_head,
         };
-        let mut found = self.found_in_memory(ids.iter().collect());
+        let mut found = self.found_in_memory(ids.iter().collect(), wanted)?;
         for part in view.parts.iter().filter(|part| part.range().overlaps(wide)) {
-            if let Err(error) = find_in(part, matchers, range, wide, &mut found) {
-                warnings.add(self.quarantine(error)?);
+            match find_in(part, matchers, (range, wide), wanted, &mut found) {
+                Err(StoreError::Canceled) => return Err(StoreError::Canceled),
+                Err(error) => warnings.add(self.quarantine(error)?),
+                Ok(()) => {}
             }
         }
         found.all.retain(|(_, found)| found.hopeful);
@@ -99,11 +112,14 @@ impl Store {
     }
 
     /// Series that have rows in memory, in the order of labels.
-    fn found_in_memory(&self, mut ids: Vec<u32>) -> FoundSeries {
+    fn found_in_memory(&self, mut ids: Vec<u32>, wanted: &Wanted) -> Result<FoundSeries, StoreError> {
         self.resolver.sort_by_labels(&mut ids);
         let mut found = FoundSeries::default();
         let mut registry = self.resolver.registry.read();
         for (place, id) in ids.into_iter().enumerate() {
+            if place.is_multiple_of(ASKED_EVERY) {
+                wanted.check()?;
+            }
             // New series wait for this lock: they may go ahead now and then.
             if (place + 1).is_multiple_of(LOOKED_AT_ONCE) {
                 RwLockReadGuard::bump(&mut registry);
@@ -114,7 +130,7 @@ impl Store {
                 found.all.push((id, Found { labels, group, pieces: SmallVec::new(), hopeful: true }));
             }
         }
-        found
+        Ok(found)
     }
 
     /// Whether a found series has a row inside `range`, exactly, in any lane.
@@ -151,11 +167,17 @@ impl Store {
 fn find_in(
     part: &Arc<Part>,
     matchers: &[Matcher],
-    range: TimeRange,
-    wide: TimeRange,
+    (range, wide): (TimeRange, TimeRange),
+    wanted: &Wanted,
     found: &mut FoundSeries,
 ) -> Result<(), StoreError> {
+    wanted.check()?;
+    let (mut looked_at, mut labels_of) = (0_usize, part.labels_in_order());
     part.find_each(&evaluate(&**part, matchers)?, |series, chunks| {
+        looked_at += 1;
+        if looked_at.is_multiple_of(ASKED_EVERY) {
+            wanted.check()?;
+        }
         let near = chunks.iter().filter(|chunk| chunk.range().overlaps(wide));
         let chunks: SmallVec<[ChunkRef; 1]> = near.copied().collect();
         if chunks.is_empty() {
@@ -164,7 +186,7 @@ fn find_in(
         let place = match found.places.get(&series.id) {
             Some(place) => *place,
             None => {
-                let labels = part.labels(&series)?;
+                let labels = labels_of.of(&series)?;
                 found.places.insert(series.id, found.all.len());
                 let entry = Found { labels, group: series.group, pieces: SmallVec::new(), hopeful: false };
                 found.all.push((series.id, entry));
@@ -219,7 +241,7 @@ impl Seen {
     /// Every series that this choice may show, unsorted.
     fn found(&self, matchers: &[Matcher], range: TimeRange, warnings: &Warnings) -> Result<Shown, StoreError> {
         let (of_series, of_lanes) = self.split(matchers);
-        let (view, found) = self.store.find(&of_series, range, warnings)?;
+        let (view, found) = self.store.find(&of_series, range, warnings, &self.wanted)?;
         let mut shown = Vec::with_capacity(found.len());
         for (id, found) in found {
             if self.is_plain() {
@@ -241,7 +263,7 @@ impl Seen {
         range: TimeRange,
         warnings: &Warnings,
     ) -> Result<Vec<(Labels, u32, SeriesRows)>, StoreError> {
-        let (view, found) = self.store.find(matchers, range, warnings)?;
+        let (view, found) = self.store.find(matchers, range, warnings, &self.wanted)?;
         let each = |(id, found): (u32, Found)| {
             let found = Arc::new(found);
             let rows = self.rows(&view, id, &found, None, range, warnings);
@@ -271,7 +293,10 @@ impl Seen {
         loop {
             let (view, shown) = self.found(matchers, range, &warnings)?;
             let mut all = Vec::with_capacity(shown.len());
-            for (labels, id, lane, found) in shown {
+            for (place, (labels, id, lane, found)) in shown.into_iter().enumerate() {
+                if place.is_multiple_of(ASKED_EVERY) {
+                    self.wanted.check()?;
+                }
                 let has_rows = match lane {
                     None => self.store.has_rows_in(id, &found, &view, range)?,
                     Some(_) => {
@@ -313,7 +338,7 @@ impl SampleSource for Seen {
         needed: &[String],
     ) -> Result<SeriesSet, StoreError> {
         match self.is_plain() {
-            true => projected::select(&self.store, matchers, range, needed)?,
+            true => projected::select(&self.store, matchers, range, needed, &self.wanted)?,
             false => None,
         }
         .map_or_else(|| self.select(matchers, range), Ok)
@@ -326,7 +351,7 @@ impl SampleSource for Seen {
     fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
         if matchers.is_empty()
             && self.is_plain()
-            && let Some(names) = self.store.names_in(range)?
+            && let Some(names) = self.store.names_in(range, &self.wanted)?
         {
             return Ok(names.into_iter().collect());
         }
@@ -344,7 +369,7 @@ impl SampleSource for Seen {
     fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, StoreError> {
         if matchers.is_empty()
             && self.is_plain()
-            && let Some(values) = self.store.values_in(name, range, usize::MAX)?
+            && let Some(values) = self.store.values_in(name, range, usize::MAX, &self.wanted)?
         {
             return Ok(values.into_iter().collect());
         }
@@ -378,7 +403,11 @@ impl SampleSource for Seen {
     }
 
     fn with_lanes(&self, view: &LaneView) -> Option<Arc<dyn SampleSource>> {
-        Some(Arc::new(self.store.seen_through(view.clone())))
+        Some(Arc::new(Seen { store: self.store.clone(), lanes: view.clone(), wanted: self.wanted.clone() }))
+    }
+
+    fn while_wanted(&self, wanted: &Wanted) -> Option<Arc<dyn SampleSource>> {
+        Some(Arc::new(Seen { store: self.store.clone(), lanes: self.lanes.clone(), wanted: wanted.clone() }))
     }
 }
 
@@ -399,6 +428,19 @@ pub(super) struct SeriesRows {
 impl ReadSamples for SeriesRows {
     fn read(&self, into: &mut Column) -> Result<(), StoreError> {
         into.clear();
+        if let Some(piece) = self.only_piece() {
+            let mut chunks = 0;
+            for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(self.range)) {
+                self.store.read_or_skip(&piece.part, chunk, self.range, into, &self.warnings)?;
+                chunks += 1;
+            }
+            // The rows of one chunk rise in time.
+            if chunks > 1 {
+                rows::tidy(into);
+            }
+            rows::clip(into, self.range);
+            return Ok(());
+        }
         let mut lanes = self.lanes(MARGINS[0])?;
         match lanes.as_mut_slice() {
             [] => {}
@@ -423,6 +465,26 @@ impl ReadSamples for SeriesRows {
 }
 
 impl SeriesRows {
+    /// Where all rows stand, if that is one place, of one lane, and nothing was deleted there: the usual case of days
+    /// that are over.
+    fn only_piece(&self) -> Option<&Piece> {
+        let [piece] = self.found.pieces.as_slice() else { return None };
+        let lane = piece.chunks.first()?.lane;
+        let is_wanted = self.lane.is_none_or(|wanted| wanted == lane);
+        if !is_wanted || piece.chunks.iter().any(|chunk| chunk.lane != lane) {
+            return None;
+        }
+        // The head first, then the view: see the note on moving rows above.
+        let wide = widen(self.range, MARGINS[0]);
+        if self.store.head.overlaps(self.id, wide) || !Arc::ptr_eq(&self.view, &self.store.view.load()) {
+            return None;
+        }
+        let view = &self.view;
+        let is_frozen = view.frozen.as_ref().is_some_and(|frozen| frozen.overlaps(self.id, wide));
+        let is_deleted = view.deletions.iter().any(|one| one.touches(piece.part.number(), self.id));
+        (!is_frozen && !is_deleted).then_some(piece)
+    }
+
     /// The wanted lanes with all their rows inside the range, and, where there are several, `margin` around it.
     pub(super) fn lanes(&self, margin: Span) -> Result<Lanes, StoreError> {
         let wide = widen(self.range, margin);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
@@ -198,7 +199,7 @@ pub fn carry_over(old: &dyn KeyValue, new: &dyn KeyValue) -> Result<(u64, Vec<St
 
 /// A part, or what is wrong with it as a whole.
 fn open(path: &Path) -> Result<Result<Part, Damage>, StoreError> {
-    match Part::open(path) {
+    match Part::open(path, &Arc::default()) {
         Ok(part) => Ok(Ok(part)),
         Err(OpenError::Damaged(error)) => Ok(Err(damage_of(error)?)),
         Err(OpenError::Newer(error) | OpenError::Io(error)) => Err(error),

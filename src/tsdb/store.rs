@@ -23,7 +23,7 @@ use super::log::Log;
 use super::merge::Merging;
 use super::metrics::Metrics;
 use super::numbers::PartNumbers;
-use super::part::Part;
+use super::part::{Kept, Part};
 use super::resolve::Resolver;
 use super::settings::Settings;
 use super::status::Recovered;
@@ -47,6 +47,8 @@ pub(super) struct Store {
     pub(super) pairs_seen: ArcSwap<Vec<PairGroup>>,
     /// When the log was last synced, in milliseconds, where the policy is an interval.
     pub(super) log_synced_at: AtomicI64,
+    /// What was read of parts a moment ago.
+    pub(super) kept: Arc<Kept>,
     /// What is readable besides the head.
     pub(super) view: ArcSwap<View>,
     /// Held by a spill, and by whoever needs the head to be in parts; never by a merge, which takes minutes.

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use crate::model::TimeRange;
-use crate::store::StoreError;
+use crate::store::{StoreError, Wanted};
 
 use super::index::Postings;
 use super::part::Part;
+use super::select::ASKED_EVERY;
 use super::store::{Store, View};
 
-/// Series of a value that are looked at one by one. Where none of them has a row, as in the blink of an eye between two
-/// scrapes, all series of the part are looked at once.
+/// Series of a value that are looked at one by one in any case.
 const FIRST_SERIES: usize = 2;
+/// Further ones that are looked at one by one, of all values of a label together: those of targets that are gone. Where
+/// that does not do, as in the blink of an eye between two scrapes, all series of the part are looked at once.
+const MORE_SERIES: usize = 256;
 
 /// What was found so far, or that only a look at every series tells.
 type Found = Result<Option<BTreeSet<String>>, StoreError>;
@@ -25,14 +28,17 @@ type Found = Result<Option<BTreeSet<String>>, StoreError>;
 impl Store {
     /// The values of a label among all series with rows inside `range`, `most` of them at least if there are as many.
     /// `None`: the indexes alone cannot tell.
-    pub(super) fn values_in(&self, name: &str, range: TimeRange, most: usize) -> Found {
+    pub(super) fn values_in(&self, name: &str, range: TimeRange, most: usize, wanted: &Wanted) -> Found {
         let mut values = Vec::new();
         self.resolver.registry.read().index.pairs().each(name, "", |_, value| values.push(value.to_owned()));
         let mut found = BTreeSet::new();
         let mut rest = Vec::new();
-        for value in values {
+        for (place, value) in values.into_iter().enumerate() {
             if found.len() >= most {
                 return Ok(Some(found));
+            }
+            if place.is_multiple_of(ASKED_EVERY) {
+                wanted.check()?;
             }
             let ids = self.resolver.registry.read().index.with_value(name, &value)?;
             match ids.iter().any(|id| self.head.has_rows_in(id, range)) {
@@ -46,7 +52,7 @@ impl Store {
             found.extend(lasting.map(|(value, _)| value));
         }
         for part in overlapping(&view, range) {
-            if !add_values(part, &view, name, range, most, &mut found)? {
+            if !add_values(part, &view, name, range, (most, wanted), &mut found)? {
                 return Ok(None);
             }
         }
@@ -54,14 +60,14 @@ impl Store {
     }
 
     /// The names of labels among all series with rows inside `range`. `None`: the indexes alone cannot tell.
-    pub(super) fn names_in(&self, range: TimeRange) -> Found {
+    pub(super) fn names_in(&self, range: TimeRange, wanted: &Wanted) -> Found {
         let known: Vec<String> =
             self.resolver.registry.read().index.pairs().names_sorted().into_iter().map(str::to_owned).collect();
         let mut names: BTreeSet<String> = known.into_iter().collect();
         names.extend(self.view.load().parts.iter().flat_map(|part| part.label_names().map(str::to_owned)));
         let mut found = BTreeSet::new();
         for name in names {
-            match self.values_in(&name, range, 1)? {
+            match self.values_in(&name, range, 1, wanted)? {
                 Some(values) if values.is_empty() => {}
                 Some(_) => drop(found.insert(name)),
                 None => return Ok(None),
@@ -81,7 +87,7 @@ fn add_values(
     view: &View,
     name: &str,
     range: TimeRange,
-    most: usize,
+    (most, wanted): (usize, &Wanted),
     found: &mut BTreeSet<String>,
 ) -> Result<bool, StoreError> {
     if view.deletions.iter().any(|one| part.number() <= one.last_part && one.range.overlaps(part.range())) {
@@ -89,14 +95,22 @@ fn add_values(
     }
     // Each series of a part has a row in it.
     let all_inside = range.contains(part.range().start()) && range.contains(part.range().end());
-    let (mut failed, mut with_rows) = (None, None);
+    let (mut failed, mut with_rows, mut more) = (None, None, MORE_SERIES);
+    let mut looked_at = 0_usize;
     let walked = part.walk_values(name, "", &mut |value, ordinals| {
+        looked_at += 1;
+        if looked_at.is_multiple_of(ASKED_EVERY)
+            && let Err(error) = wanted.check()
+        {
+            failed = Some(error);
+            return false;
+        }
         if found.contains(value) {
             return true;
         }
         let has_rows = match all_inside {
             true => Ok(true),
-            false => any_has_rows(part, &ordinals().unwrap_or_default(), range, &mut with_rows),
+            false => any_has_rows(part, &ordinals().unwrap_or_default(), range, (&mut more, &mut with_rows)),
         };
         match has_rows {
             Ok(true) => drop(found.insert(value.to_owned())),
@@ -113,17 +127,24 @@ fn add_values(
     }
 }
 
-/// Whether one of the series at `ordinals` has a row; `with_rows` are all that do, once they were asked for.
+/// Whether one of the series at `ordinals` has a row. `more` may yet be looked at one by one; `with_rows` are all that do,
+/// once they were asked for.
 fn any_has_rows(
     part: &Part,
     ordinals: &RoaringBitmap,
     range: TimeRange,
-    with_rows: &mut Option<RoaringBitmap>,
+    (more, with_rows): (&mut usize, &mut Option<RoaringBitmap>),
 ) -> Result<bool, StoreError> {
     if with_rows.is_none() {
-        let first: RoaringBitmap = ordinals.iter().take(FIRST_SERIES).collect();
-        if part.any_has_rows_in(&first, range)? {
+        let first: RoaringBitmap = ordinals.iter().take(FIRST_SERIES + *more).collect();
+        let looked_at = part.first_with_rows_in(&first, range)?;
+        let count = looked_at.unwrap_or(first.len() as usize);
+        *more = more.saturating_sub(count.saturating_sub(FIRST_SERIES));
+        if looked_at.is_some() {
             return Ok(true);
+        }
+        if first.len() == ordinals.len() {
+            return Ok(false);
         }
         *with_rows = Some(part.with_rows_in(range)?);
     }

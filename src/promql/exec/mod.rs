@@ -113,9 +113,11 @@ impl<'q> Query<'q> {
         self.interrupt.check()?;
         let Some(range) = fetch.range else { return Ok((Vec::new(), Warnings::default())) };
         let found = match &fetch.labels {
-            Some(needed) => self.source.select_projected(&fetch.matchers, range, needed)?,
-            None => self.source.select(&fetch.matchers, range)?,
+            Some(needed) => self.source.select_projected(&fetch.matchers, range, needed),
+            None => self.source.select(&fetch.matchers, range),
         };
+        // Storage knows that it was stopped, and not why.
+        let found = found.map_err(|error| self.interrupt.check().err().unwrap_or_else(|| error.into()))?;
         Ok((found.series, found.warnings))
     }
 

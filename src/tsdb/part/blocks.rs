@@ -1,7 +1,7 @@
 //! Blocks: where they are, and the way to their bytes.
 //!
 //! A block is bytes with a crc32c behind them. Blocks of one kind follow one another, so a table of them is an offset
-//! and lengths. Blocks of chunks are read again and again by neighbouring series: a few stay in memory, and where one
+//! and lengths. Blocks of chunks are read again and again by neighbouring series: some stay in memory, and where one
 //! is read that follows one in memory, the next few come with it in one read.
 
 use std::fs::File;
@@ -9,17 +9,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::store::StoreError;
 
 use super::super::bytes::{Reader, put_u64};
 use super::CRC_BYTES;
+use super::kept::{Kept, Key};
 
-/// Blocks of chunks that an open part keeps, each in a place of its own.
-const KEPT_BLOCKS: usize = 16;
-/// Blocks over this size, in bytes, are not kept: they hold one chunk.
-const KEPT_BLOCK_BYTES_MAX: usize = 64 << 10;
+/// Blocks that are read at once, at most, where series are read in order.
+const READ_AHEAD_BLOCKS: usize = 9;
 /// Bytes that are read at once where series are read in order.
 const READ_AHEAD_BYTES: u64 = 64 << 10;
 
@@ -91,15 +88,24 @@ pub(super) struct BlockFile {
     path: PathBuf,
     file: File,
     bytes: u64,
-    kept: [Mutex<Option<KeptBlock>>; KEPT_BLOCKS],
+    kept: Arc<Kept>,
+    /// What `kept` knows this file by.
+    number: u64,
 }
 
-/// A block by its number.
-type KeptBlock = (usize, Arc<[u8]>);
-
 impl BlockFile {
-    pub(super) fn new(path: PathBuf, file: File, bytes: u64) -> Self {
-        BlockFile { path, file, bytes, kept: std::array::from_fn(|_| Mutex::default()) }
+    pub(super) fn new(path: PathBuf, file: File, bytes: u64, kept: Arc<Kept>) -> Self {
+        let number = kept.part();
+        BlockFile { path, file, bytes, kept, number }
+    }
+
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// What is kept of this file at an offset.
+    pub(super) fn key(&self, offset: u64, piece: u32) -> Key {
+        Key { part: self.number, offset, piece }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -141,15 +147,16 @@ impl BlockFile {
         }
     }
 
-    /// A block of a table, from memory if it was read a moment ago; there is one such table in a part.
+    /// A block of a table, from memory if it was read a moment ago.
     pub(super) fn kept_block(&self, table: &BlockTable, number: usize) -> Result<Arc<[u8]>, StoreError> {
-        if let Some(block) = self.kept(number) {
+        let known = |number: usize| self.kept.blocks.get(self.key(table.offset(number), 0));
+        if let Some(block) = known(number) {
             return Ok(block);
         }
-        let in_order = number > 0 && self.kept(number - 1).is_some();
+        let in_order = number > 0 && known(number - 1).is_some();
         let Some(end) = self.read_ahead_end(table, number).filter(|_| in_order) else {
             let block: Arc<[u8]> = self.block(table, number)?.into();
-            self.keep(number, &block);
+            self.keep(table, number, &block);
             return Ok(block);
         };
         let start = table.edges[number];
@@ -159,11 +166,11 @@ impl BlockFile {
         for following in (number + 1..end).rev() {
             let (from, to) = (table.edges[following] - start, table.edges[following + 1] - start);
             if let Ok(content) = self.checked(&bytes[from as usize..to as usize], table.edges[following]) {
-                self.keep(following, &content.into());
+                self.keep(table, following, &content.into());
             }
         }
         let block: Arc<[u8]> = self.checked(&bytes[..(table.edges[number + 1] - start) as usize], start)?.into();
-        self.keep(number, &block);
+        self.keep(table, number, &block);
         Ok(block)
     }
 
@@ -171,21 +178,13 @@ impl BlockFile {
     fn read_ahead_end(&self, table: &BlockTable, number: usize) -> Option<usize> {
         let start = *table.edges.get(number)?;
         let limit = start.checked_add(READ_AHEAD_BYTES)?.min(self.bytes);
-        let end =
-            number + table.edges[number..].iter().take(KEPT_BLOCKS / 2 + 1).filter(|edge| **edge <= limit).count();
+        let end = number + table.edges[number..].iter().take(READ_AHEAD_BLOCKS).filter(|edge| **edge <= limit).count();
         let end = end.checked_sub(1)?;
         (end > number + 1).then_some(end)
     }
 
-    fn kept(&self, number: usize) -> Option<Arc<[u8]>> {
-        let kept = self.kept[number % KEPT_BLOCKS].lock();
-        kept.as_ref().filter(|(known, _)| *known == number).map(|(_, block)| block.clone())
-    }
-
-    fn keep(&self, number: usize, block: &Arc<[u8]>) {
-        if block.len() <= KEPT_BLOCK_BYTES_MAX {
-            *self.kept[number % KEPT_BLOCKS].lock() = Some((number, block.clone()));
-        }
+    fn keep(&self, table: &BlockTable, number: usize, block: &Arc<[u8]>) {
+        self.kept.blocks.keep(self.key(table.offset(number), 0), block, block.len());
     }
 
     /// What stands before the checksum at the end of `block`.

@@ -32,6 +32,12 @@ pub(super) struct DirectoryBlock {
 }
 
 impl DirectoryBlock {
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let each = size_of::<PartSeries>() + size_of::<usize>();
+        size_of::<Self>() + self.series.len() * each + self.chunks.len() * size_of::<ChunkRef>()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.series.len()
     }
@@ -163,8 +169,9 @@ pub(super) fn read(
     }
     let mut some = rows.into_iter().zip(counted).zip(firsts.into_iter().zip(spans));
     let mut found = DirectoryBlock::default();
-    found.chunks.reserve(chunks);
-    found.series.reserve(count);
+    found.chunks.reserve_exact(chunks);
+    found.series.reserve_exact(count);
+    found.ends.reserve_exact(count);
     let mut kinds = kinds.iter();
     for (place, more) in counts.iter().enumerate() {
         let start = found.chunks.len();

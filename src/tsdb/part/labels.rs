@@ -1,5 +1,7 @@
 //! Blocks of labels: 128 series each, by what they share with the series before, under zstd.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::model::Labels;
 use crate::store::StoreError;
 
@@ -7,13 +9,12 @@ use super::super::bytes::{Reader, put_bytes, put_u64};
 use super::super::chunk::decompress_frame;
 use super::BLOCK_SERIES;
 use super::blocks::{BlockFile, BlockTable};
-use super::recent::Recent;
 
 const ZSTD_LEVEL: i32 = 3;
 /// No block is larger before compression, in bytes.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
-/// Decoded blocks that an open part keeps, some 30 KiB each.
-const RECENT_BLOCKS: usize = 4;
+/// Beside their text, labels take so many bytes: counts, and what the allocator rounds up to.
+const MADE_BYTES: usize = 32;
 
 /// The labels of a part being written.
 pub(super) struct LabelsWriter {
@@ -62,26 +63,36 @@ impl LabelsWriter {
 /// The labels of an open part.
 pub(super) struct PartLabels {
     table: BlockTable,
-    recent: Recent<LabelsBlock, RECENT_BLOCKS>,
 }
 
-/// A block of packed labels, one behind the other. Most look-ups want few of them, so labels are made when asked for.
-struct LabelsBlock {
+/// A block of packed labels, one behind the other. Most look-ups want few of them, so labels are made when asked for,
+/// and stay: whoever asks again shares them.
+pub(super) struct LabelsBlock {
     texts: Vec<u8>,
     /// Where each ends.
     ends: Vec<u32>,
+    made: Vec<OnceLock<Labels>>,
 }
 
 impl LabelsBlock {
     /// Labels by their place in the block; `None` where there are none, or broken ones.
     fn get(&self, place: usize) -> Option<Labels> {
+        if let Some(labels) = self.made.get(place)?.get() {
+            return Some(labels.clone());
+        }
         let from = if place == 0 { 0 } else { *self.ends.get(place - 1)? };
         let packed = self.texts.get(from as usize..*self.ends.get(place)? as usize)?;
-        Labels::from_packed(std::str::from_utf8(packed).ok()?)
+        let labels = Labels::from_packed(std::str::from_utf8(packed).ok()?)?;
+        Some(self.made[place].get_or_init(|| labels).clone())
+    }
+
+    /// Bytes that it takes once all labels are made.
+    fn bytes(&self) -> usize {
+        2 * self.texts.len() + self.made.len() * (size_of::<u32>() + size_of::<OnceLock<Labels>>() + MADE_BYTES)
     }
 
     fn read(plain: &[u8]) -> Option<LabelsBlock> {
-        let mut block = LabelsBlock { texts: Vec::with_capacity(plain.len() * 4), ends: Vec::new() };
+        let mut block = LabelsBlock { texts: Vec::with_capacity(plain.len() * 4), ends: Vec::new(), made: Vec::new() };
         let (mut reader, mut last) = (Reader::new(plain), 0..0);
         while !reader.is_empty() {
             let shared = reader.usize().filter(|shared| *shared <= last.len())?;
@@ -91,13 +102,15 @@ impl LabelsBlock {
             last = start..block.texts.len();
             block.ends.push(u32::try_from(last.end).ok()?);
         }
+        block.texts.shrink_to_fit();
+        block.made.resize_with(block.ends.len(), OnceLock::new);
         Some(block)
     }
 }
 
 impl PartLabels {
     pub(super) fn new(table: BlockTable) -> Self {
-        PartLabels { table, recent: Recent::default() }
+        PartLabels { table }
     }
 
     pub(super) fn table(&self) -> &BlockTable {
@@ -107,7 +120,27 @@ impl PartLabels {
     /// The labels of a series by its ordinal.
     pub(super) fn of(&self, file: &BlockFile, ordinal: u32) -> Result<Labels, StoreError> {
         let (number, place) = (ordinal as usize / BLOCK_SERIES, ordinal as usize % BLOCK_SERIES);
-        let block = self.recent.get(number, || self.block(file, number))?;
+        self.at(file, &*self.kept_block(file, number)?, number, place)
+    }
+
+    /// A block, from memory if it was read a moment ago.
+    pub(super) fn kept_block(&self, file: &BlockFile, number: usize) -> Result<Arc<LabelsBlock>, StoreError> {
+        let make = || {
+            let block = self.block(file, number)?;
+            let bytes = block.bytes();
+            Ok((Arc::new(block), bytes))
+        };
+        file.kept().labels.get_or_make(file.key(self.table.offset(number), 0), make)
+    }
+
+    /// The labels at a place in a block that was read.
+    pub(super) fn at(
+        &self,
+        file: &BlockFile,
+        block: &LabelsBlock,
+        number: usize,
+        place: usize,
+    ) -> Result<Labels, StoreError> {
         block.get(place).ok_or_else(|| file.corrupt(self.table.offset(number), "a series without labels"))
     }
 

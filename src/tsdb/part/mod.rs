@@ -10,8 +10,8 @@
 //!
 //! Chunks hold values; their times are *columns* that all series of a target share ([`columns`]). Chunks of neighbours
 //! are gathered into *blocks* with a crc32c behind them, as everything else is, found by offset and length from a table
-//! that is itself a block. A reader checks each block it reads and never trusts more. Only the tables, the heads of
-//! columns and a few recent blocks stay in memory while a part is open.
+//! that is itself a block. A reader checks each block it reads and never trusts more. Only the tables and the heads of
+//! columns stay in memory while a part is open; beside them, what was read a moment ago ([`kept`]).
 //!
 //! Not here: which rows belong into a part, and when (`maintain`, `merge`).
 //!
@@ -20,7 +20,7 @@
 //! Read next: [`write`](self::write), then [`read`] and [`directory`]; docs/format.md has every byte.
 
 mod blocks;
-mod recent;
+mod kept;
 mod columns;
 mod directory;
 mod labels;
@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{Lane, TimeRange, Timestamp};
 
 pub(crate) use columns::SharedTimes;
+pub(crate) use kept::Kept;
 pub(crate) use read::{OpenError, Part, PartSeries};
 #[allow(unused_imports, reason = "`weir store verify` and `dump` print them")]
 pub(crate) use verify::Kind;

@@ -224,7 +224,7 @@ impl NameTable {
     ) -> Result<(), StoreError> {
         let first = self.firsts.partition_point(|first| **first <= *from).saturating_sub(1);
         for number in first..self.blocks.len() {
-            let block = file.block(&self.blocks, number)?;
+            let block = file.kept_block(&self.blocks, number)?;
             let broken = || file.corrupt(self.blocks.offset(number), "broken postings");
             let (mut reader, mut value) = (Reader::new(&block), Vec::new());
             while !reader.is_empty() {

@@ -1,6 +1,7 @@
 //! The way out of a part: tables at open, everything else block by block when asked for.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -19,16 +20,18 @@ use super::super::rows;
 use super::blocks::{BlockFile, BlockTable};
 use super::columns::Columns;
 use super::directory::{self, DirectoryBlock};
-use super::labels::PartLabels;
+use super::kept::Kept;
+use super::labels::{LabelsBlock, PartLabels};
 use super::postings::NameTable;
-use super::recent::Recent;
 use super::{
     BLOCK_SERIES, ChunkRef, END_MAGIC, FOOTER_BYTES, HEADER_BYTES, Level, MAGIC, Meta, Place, SeriesChunks, Times,
     VERSION,
 };
 
-/// Decoded blocks of the directory that an open part keeps, some 10 KiB each.
-const RECENT_BLOCKS: usize = 8;
+/// Rows of a piece of decoded values that is kept: those of most pieces of a sealed chunk.
+const PIECE_ROWS: usize = 720;
+/// Chunks of fewer bytes are constants and the like, decoded faster than found.
+const WORTH_KEEPING_BYTES: usize = 32;
 
 /// An open part.
 pub(crate) struct Part {
@@ -49,7 +52,6 @@ pub(crate) struct Part {
     columns: OnceLock<Columns>,
     /// Series id to ordinal, read when a series is looked for by id.
     by_id: OnceLock<Vec<(u32, u32)>>,
-    recent: Recent<DirectoryBlock, RECENT_BLOCKS>,
     /// What matchers found here.
     pub(super) answers: Answers,
 }
@@ -120,15 +122,36 @@ impl Tables {
     }
 }
 
+/// Reads labels of series that are mostly neighbours.
+pub(crate) struct LabelsInOrder<'p> {
+    part: &'p Part,
+    /// The block read last.
+    block: Option<(usize, Arc<LabelsBlock>)>,
+}
+
+impl LabelsInOrder<'_> {
+    /// The labels of a series.
+    pub(crate) fn of(&mut self, series: &PartSeries) -> Result<Labels, StoreError> {
+        let (number, place) = (series.ordinal as usize / BLOCK_SERIES, series.ordinal as usize % BLOCK_SERIES);
+        let Part { labels, file, .. } = self.part;
+        let block = match &self.block {
+            Some((known, block)) if *known == number => block,
+            _ => &self.block.insert((number, labels.kept_block(file, number)?)).1,
+        };
+        labels.at(file, block, number, place)
+    }
+}
+
 impl Part {
-    /// Opens a part and checks header, footer and tables; other blocks are checked when they are read.
-    pub(crate) fn open(path: &Path) -> Result<Part, OpenError> {
+    /// Opens a part and checks header, footer and tables; other blocks are checked when they are read, and stay in `kept`
+    /// for a while.
+    pub(crate) fn open(path: &Path, kept: &Arc<Kept>) -> Result<Part, OpenError> {
         let file = File::open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => OpenError::Missing,
             _ => OpenError::Io(StoreError::io("open part")(error)),
         })?;
         let bytes = file.metadata().map_err(StoreError::io("look at part")).map_err(OpenError::Io)?.len();
-        let file = BlockFile::new(path.to_path_buf(), file, bytes);
+        let file = BlockFile::new(path.to_path_buf(), file, bytes, kept.clone());
         let damaged = |offset: u64, found: &str| OpenError::Damaged(file.corrupt(offset, found));
         if bytes < (HEADER_BYTES + FOOTER_BYTES) as u64 {
             return Err(damaged(bytes, "a file too short for a part"));
@@ -173,7 +196,6 @@ impl Part {
             names: tables.names,
             columns: OnceLock::new(),
             by_id: OnceLock::new(),
-            recent: Recent::default(),
             answers: Answers::default(),
             file,
         })
@@ -226,18 +248,22 @@ impl Part {
         Ok(())
     }
 
-    /// Whether one of the series at `ordinals` has a row inside `range`; those behind it are not looked at.
-    pub(crate) fn any_has_rows_in(&self, ordinals: &RoaringBitmap, range: TimeRange) -> Result<bool, StoreError> {
-        for ordinal in ordinals {
+    /// How many of the series at `ordinals` are looked at until one has a row inside `range`; `None` where none has.
+    pub(crate) fn first_with_rows_in(
+        &self,
+        ordinals: &RoaringBitmap,
+        range: TimeRange,
+    ) -> Result<Option<usize>, StoreError> {
+        for (before, ordinal) in ordinals.iter().enumerate() {
             let (number, place) = (ordinal as usize / BLOCK_SERIES, ordinal as usize % BLOCK_SERIES);
             let block = self.recent_directory_block(number)?;
             for chunk in block.get(place).map_or(&[][..], |(_, chunks)| chunks) {
                 if chunk.range().overlaps(range) && self.has_rows_in(chunk, range)? {
-                    return Ok(true);
+                    return Ok(Some(before + 1));
                 }
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The ordinals of all series with a row inside `range`.
@@ -292,6 +318,11 @@ impl Part {
         Ok(found)
     }
 
+    /// The labels of series one after the other: neighbours stand together.
+    pub(crate) fn labels_in_order(&self) -> LabelsInOrder<'_> {
+        LabelsInOrder { part: self, block: None }
+    }
+
     /// The labels of a series.
     pub(crate) fn labels(&self, series: &PartSeries) -> Result<Labels, StoreError> {
         self.labels.of(&self.file, series.ordinal)
@@ -306,35 +337,83 @@ impl Part {
     /// them apart, others too. Series are best read in order: neighbours come with one read, and share their times.
     pub(crate) fn read_rows(&self, chunk: &ChunkRef, range: TimeRange, into: &mut Column) -> Result<(), StoreError> {
         let Place::InBlock { block, from } = chunk.place else { return self.read_format_1(chunk, into) };
-        let bytes = self.file.kept_block(&self.chunks, block as usize)?;
         let broken = |error: &str| self.file.corrupt(self.offset_of(chunk), error);
-        let mut body = bytes.get(from as usize..from as usize + chunk.bytes as usize);
         let rows = chunk.rows as usize;
-        let wanted = match chunk.times {
-            Times::Shared { column, row } => {
-                let Some(own) = range.intersect(chunk.range()) else { return Ok(()) };
-                let stretch = self.columns()?.times(&self.file, &self.times, column, own)?;
-                // Rows of the chunk as rows of the stretch, which may begin behind them or end before.
-                let row = row as usize;
-                let from = row.max(stretch.row) - stretch.row;
-                let to = (row + rows).min(stretch.row + stretch.times.len()).saturating_sub(stretch.row).max(from);
-                let times = &stretch.times[from..to];
-                let first = times.partition_point(|at| *at < own.start());
-                let last = times.partition_point(|at| *at <= own.end());
-                into.at.extend_from_slice(&times[first..last]);
-                let start = stretch.row + from - row;
-                start + first..start + last
+        let mut wanted = 0..rows;
+        if let Times::Shared { column, row } = chunk.times {
+            let Some(own) = range.intersect(chunk.range()) else { return Ok(()) };
+            let stretch = self.columns()?.times(&self.file, &self.times, column, own)?;
+            // Rows of the chunk as rows of the stretch, which may begin behind them or end before.
+            let row = row as usize;
+            let from = row.max(stretch.row) - stretch.row;
+            let to = (row + rows).min(stretch.row + stretch.times.len()).saturating_sub(stretch.row).max(from);
+            let times = &stretch.times[from..to];
+            let first = times.partition_point(|at| *at < own.start());
+            let last = times.partition_point(|at| *at <= own.end());
+            into.at.extend_from_slice(&times[first..last]);
+            let start = stretch.row + from - row;
+            wanted = start + first..start + last;
+            if chunk.flags == 0 && chunk.bytes as usize >= WORTH_KEEPING_BYTES {
+                return self.kept_floats(chunk, wanted, &mut into.values);
             }
-            Times::Own => {
-                let mut reader = Reader::new(body.unwrap_or_default());
-                let times = reader.bytes().ok_or_else(|| broken("a chunk without times"))?;
-                chunk::decode_times(times, rows, &mut into.at).map_err(|error| broken(&error.to_string()))?;
-                body = reader.take(reader.remaining());
-                0..rows
-            }
-        };
+        }
+        let bytes = self.file.kept_block(&self.chunks, block as usize)?;
+        let mut body = bytes.get(from as usize..from as usize + chunk.bytes as usize);
+        if let Times::Own = chunk.times {
+            let mut reader = Reader::new(body.unwrap_or_default());
+            let times = reader.bytes().ok_or_else(|| broken("a chunk without times"))?;
+            chunk::decode_times(times, rows, &mut into.at).map_err(|error| broken(&error.to_string()))?;
+            body = reader.take(reader.remaining());
+        }
         let body = body.ok_or_else(|| broken("a chunk beyond its block"))?;
         rows::decode_body(body, chunk.flags, rows, wanted, into).map_err(|error| broken(&error.to_string()))
+    }
+
+    /// Appends the floats in `wanted` of a chunk that has nothing but floats: piece by piece, from memory where a piece
+    /// was wanted more than once lately. On an error `into` is of no use.
+    fn kept_floats(&self, chunk: &ChunkRef, wanted: Range<usize>, into: &mut Vec<f64>) -> Result<(), StoreError> {
+        let Place::InBlock { block, from } = chunk.place else { unreachable!("format 1 shares no times") };
+        let (values, rows) = (&self.file.kept().values, chunk.rows as usize);
+        let offset = self.offset_of(chunk) + u64::from(from);
+        let mut bytes = None;
+        let mut decode = |rows_wanted: Range<usize>, into: &mut Vec<f64>| {
+            let broken = |error: &str| self.file.corrupt(self.offset_of(chunk), error);
+            let bytes = match &bytes {
+                Some(bytes) => bytes,
+                None => bytes.insert(self.file.kept_block(&self.chunks, block as usize)?),
+            };
+            let body = bytes.get(from as usize..from as usize + chunk.bytes as usize);
+            let body = body.ok_or_else(|| broken("a chunk beyond its block"))?;
+            chunk::decode_some_values(body, rows, rows_wanted, into).map_err(|error| broken(&error.to_string()))
+        };
+        // Pieces that are not kept are decoded together.
+        let mut waiting = wanted.start..wanted.start;
+        while waiting.end < wanted.end {
+            let piece = waiting.end / PIECE_ROWS;
+            let own = piece * PIECE_ROWS..rows.min((piece + 1) * PIECE_ROWS);
+            let some = waiting.end..wanted.end.min(own.end);
+            let key = self.file.key(offset, piece as u32);
+            let decoded = match values.get_or_wish(key) {
+                Ok(kept) => kept,
+                Err(false) => {
+                    waiting.end = some.end;
+                    continue;
+                }
+                Err(true) => {
+                    let mut decoded = Vec::with_capacity(own.len());
+                    decode(own.clone(), &mut decoded)?;
+                    let decoded: Arc<[f64]> = decoded.into();
+                    values.keep(key, &decoded, size_of_val(&*decoded));
+                    decoded
+                }
+            };
+            if !waiting.is_empty() {
+                decode(waiting, into)?;
+            }
+            into.extend_from_slice(&decoded[some.start - own.start..some.end - own.start]);
+            waiting = some.end..some.end;
+        }
+        if waiting.is_empty() { Ok(()) } else { decode(waiting, into) }
     }
 
     /// Whether a chunk has a row inside `range`. Where times are shared, no chunk is read for that.
@@ -399,7 +478,12 @@ impl Part {
     }
 
     fn recent_directory_block(&self, number: usize) -> Result<Arc<DirectoryBlock>, StoreError> {
-        self.recent.get(number, || self.directory_block(number))
+        let make = || {
+            let block = self.directory_block(number)?;
+            let bytes = block.bytes();
+            Ok((Arc::new(block), bytes))
+        };
+        self.file.kept().directory.get_or_make(self.file.key(self.directory.offset(number), 0), make)
     }
 
     pub(super) fn directory_block(&self, number: usize) -> Result<DirectoryBlock, StoreError> {

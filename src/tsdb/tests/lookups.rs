@@ -1,9 +1,11 @@
 //! Names, values and few labels are found without looking at every series, and are the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::model::{Column, Labels, Matcher, MatcherTest, Span, TimeRange, Timestamp};
-use crate::store::{DeleteSeries, SampleSource};
+use crate::store::{DeleteSeries, SampleSource, StoreError, Wanted};
 
 use super::world::{World, after_noon};
 
@@ -124,4 +126,38 @@ fn few_labels_come_with_the_same_rows_in_the_same_order() {
     world.pass(Span::HOUR);
     world.spill().expect("spills");
     check(&world, "in two parts");
+}
+
+/// Every look-up ends early once nobody waits: some time after it began, wherever its series are.
+#[test]
+fn look_ups_end_when_nobody_waits() {
+    let world = World::new();
+    let keys: Vec<String> = (0..2_000).map(|number| format!("|__name__=m{number},host=h{number}")).collect();
+    let push = |second| {
+        let rows: Vec<_> = keys.iter().map(|key| (key.as_str(), after_noon(second), 1.0)).collect();
+        world.push(&rows).expect("there is room");
+    };
+    let check = |what: &str| {
+        // Wanted for so many questions: none, and then some, to be stopped on the way.
+        for patience in [0, 2] {
+            let asked = || {
+                let left = AtomicUsize::new(patience);
+                let still = move || left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+                world.store().while_wanted(&Wanted::as_long_as(still)).expect("offered")
+            };
+            // In between: what is all inside is told without a look at series.
+            let some = range(1, 100);
+            let is_canceled = |ended: Option<StoreError>| matches!(ended, Some(StoreError::Canceled));
+            assert!(is_canceled(asked().select(&[], some).err()), "{what}, {patience}: select");
+            assert!(is_canceled(asked().series(&[], some).err()), "{what}, {patience}: series");
+            assert!(is_canceled(asked().label_values("host", &[], some).err()), "{what}, {patience}: values");
+        }
+        let patient = world.store().while_wanted(&Wanted::default()).expect("offered");
+        assert_eq!(patient.series(&[], range(0, 100)).expect("readable").len(), 2_000, "{what}");
+    };
+    push(0);
+    push(50);
+    check("in the head");
+    world.spill().expect("spills");
+    check("in a part");
 }

@@ -43,7 +43,7 @@ fn fixture() -> (tempfile::TempDir, Part) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = super::super::path(directory.path(), 5);
     std::fs::write(&path, include_bytes!("../../../../tests/fixtures/part-2.part")).expect("writable");
-    let part = Part::open(&path).expect("an older part opens");
+    let part = Part::open(&path, &Arc::default()).expect("an older part opens");
     (directory, part)
 }
 

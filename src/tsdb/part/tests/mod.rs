@@ -120,7 +120,7 @@ fn fixture() -> (tempfile::TempDir, Part) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = super::path(directory.path(), 5);
     std::fs::write(&path, include_bytes!("../../../../tests/fixtures/part-1.part")).expect("writable");
-    let part = Part::open(&path).expect("an older part opens");
+    let part = Part::open(&path, &Arc::default()).expect("an older part opens");
     (directory, part)
 }
 
@@ -153,7 +153,7 @@ fn a_look_at_a_whole_part_finds_the_damaged_series_and_no_other() {
     let mut damaged = std::fs::read(part.path()).expect("readable");
     damaged[20] ^= 4;
     std::fs::write(part.path(), damaged).expect("writable");
-    let found = damages(&Part::open(part.path()).expect("opens"));
+    let found = damages(&Part::open(part.path(), &Arc::default()).expect("opens"));
     let expected = "a wrong checksum, which costs metric_00{instance=\"host-0:9100\", job=\"node\"},";
     assert_eq!(found, [(16, expected.to_owned())]);
 }
@@ -167,7 +167,7 @@ fn written(series: &[Series], level: Level, chunk_rows: usize) -> (tempfile::Tem
         writer.add(*id, *group, labels, lanes, chunk_rows).expect("writable");
     }
     let path = writer.finish(&groups()).expect("writable").expect("rows");
-    let part = Part::open(&path).expect("a part opens");
+    let part = Part::open(&path, &Arc::default()).expect("a part opens");
     (directory, part)
 }
 
@@ -316,7 +316,7 @@ fn a_damaged_block_of_chunks_costs_its_own_series_alone() {
     let offset = part.chunks.offset(1);
     bytes[offset as usize + 100] ^= 1;
     std::fs::write(part.path(), bytes).expect("writable");
-    let part = Part::open(part.path()).expect("opens");
+    let part = Part::open(part.path(), &Arc::default()).expect("opens");
     let (mut lost, mut first) = (0, None);
     let all = (0..part.meta().series).collect();
     for (series, chunks) in part.find(&all).expect("readable") {
@@ -392,7 +392,7 @@ proptest! {
             rewrite.write(&mut writer, series, labels).expect("writable");
             writer.end_series(*id, *group, labels).expect("writable");
         }
-        let merged = Part::open(&writer.finish(&groups()).expect("writable").expect("rows")).expect("opens");
+        let merged = Part::open(&writer.finish(&groups()).expect("writable").expect("rows"), &Arc::default()).expect("opens");
         let expected: BTreeMap<String, Shown> = expected.iter().map(|one| (one.2.to_string(), shown(one))).collect();
         prop_assert_eq!(everything(&merged), expected);
         prop_assert_eq!(damages(&merged), []);
@@ -413,7 +413,8 @@ fn a_part_of_format_1_is_merged_into_one_of_today() {
             writer.end_series(series.id, series.group, &labels)
         })
         .expect("merged");
-    let merged = Part::open(&writer.finish(older.groups()).expect("writable").expect("rows")).expect("opens");
+    let merged =
+        Part::open(&writer.finish(older.groups()).expect("writable").expect("rows"), &Arc::default()).expect("opens");
     assert_eq!(everything(&merged), everything(&older));
     assert_eq!(damages(&merged), []);
 }
