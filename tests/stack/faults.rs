@@ -147,6 +147,7 @@ impl Seen {
         let checks = [
             (self.samples < 30, "too few samples to tell"),
             (self.gap_max > 1.5 * INTERVAL + JITTER, "a gap"),
+            ((self.density - 1.0).abs() > 0.1, "more or fewer samples than one replica sends"),
             (self.gap_min < 0.5 * INTERVAL - JITTER, "samples that bunch up"),
             (self.resets > 0, "a fake reset"),
             (self.rate_error.1 > error_max, "a rate that is out of bounds"),
