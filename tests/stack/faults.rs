@@ -129,10 +129,12 @@ struct Seen {
     samples: usize,
     /// Samples for each that one replica alone would have sent.
     density: f64,
-    /// Seconds.
-    gap_max: f64,
-    /// Seconds.
+    /// Between two samples of a gauge, seconds.
     gap_min: f64,
+    /// Between two samples of a gauge, seconds.
+    gap_max: f64,
+    /// Between two samples of a counter, seconds: fillers that other clocks make look like a reset are left out.
+    counter_gap_max: f64,
     resets: usize,
     /// Of `rate` over four intervals: mean and largest deviation from the truth, as shares of it.
     rate_error: (f64, f64),
@@ -142,11 +144,14 @@ struct Seen {
 impl Seen {
     /// What does not hold.
     fn wrong(&self, ahead: f64) -> impl Iterator<Item = &'static str> {
-        // Two switches in a window, each up to half an interval off (docs/dedup.md), and clocks apart.
-        let error_max = (2.0 * 0.5 * INTERVAL + ahead) / (4.0 * INTERVAL);
+        // Two switches in a window, each up to half an interval off; and clocks apart, whose jump rate() divides by the
+        // time that samples span, which a window of four intervals is at least two and a half of (docs/dedup.md).
+        let window = 4.0 * INTERVAL;
+        let error_max = 2.0 * 0.5 * INTERVAL / window + ahead / (window - 1.5 * INTERVAL);
         let checks = [
             (self.samples < 30, "too few samples to tell"),
             (self.gap_max > 1.5 * INTERVAL + JITTER, "a gap"),
+            (self.counter_gap_max > 1.5 * INTERVAL + JITTER + ahead, "a gap of the counter"),
             ((self.density - 1.0).abs() > 0.1, "more or fewer samples than one replica sends"),
             (self.gap_min < 0.5 * INTERVAL - JITTER, "samples that bunch up"),
             (self.resets > 0, "a fake reset"),
@@ -161,15 +166,10 @@ async fn look_at(api: &Api, pair: usize, ahead: f64) -> Seen {
     let now = value(&api.query("vector(time())", None).await[0]["value"]);
     let end = now - 10.0 + ahead;
     let length = (STRETCHES.iter().sum::<Duration>().as_secs_f64() - 30.0).floor();
-    let raw = api.query(&format!("pair_counter_total{{cluster=\"{pair}\"}}[{length}s]"), Some(end)).await;
-    assert_eq!(raw.len(), 1, "one series for a pair: {raw:?}");
-    let points: Vec<(f64, f64)> = raw[0]["values"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|point| (point[0].as_f64().expect("a time"), value(point)))
-        .collect();
-    let gaps: Vec<f64> = points.windows(2).map(|two| two[1].0 - two[0].0).collect();
+    let points = points_of(api, &format!("pair_counter_total{{cluster=\"{pair}\"}}[{length}s]"), end).await;
+    let level = points_of(api, &format!("pair_level{{cluster=\"{pair}\"}}[{length}s]"), end).await;
+    let gaps = |points: &[(f64, f64)]| points.windows(2).map(|two| two[1].0 - two[0].0).collect::<Vec<f64>>();
+    let longest = |gaps: Vec<f64>| gaps.into_iter().fold(0.0, f64::max);
     let parameters = [
         ("query", format!("rate(pair_counter_total{{cluster=\"{pair}\"}}[{}s])", 4.0 * INTERVAL)),
         ("start", format!("{:.3}", end - length + 5.0 * INTERVAL)),
@@ -184,18 +184,28 @@ async fn look_at(api: &Api, pair: usize, ahead: f64) -> Seen {
         .flatten()
         .map(|point| (value(point) / RATE - 1.0).abs())
         .collect();
-    assert!(errors.len() as f64 > length - 6.0 * INTERVAL, "a rate at every step: {} of them", errors.len());
+    let steps = length - 6.0 * INTERVAL - ahead;
+    assert!(errors.len() as f64 > steps, "a rate at every step: {} of {steps}", errors.len());
     let down = api.query(&format!("count_over_time((up{{cluster=\"{pair}\"}} == 0)[{length}s:1s])"), Some(end)).await;
-    let (first, last) = (points[0].0, points[points.len() - 1].0);
+    let (first, last) = (level[0].0, level[level.len() - 1].0);
     Seen {
-        samples: points.len(),
-        density: (points.len() - 1) as f64 * INTERVAL / (last - first),
-        gap_max: gaps.iter().copied().fold(0.0, f64::max),
-        gap_min: gaps.iter().copied().fold(f64::INFINITY, f64::min),
+        samples: level.len(),
+        density: (level.len() - 1) as f64 * INTERVAL / (last - first),
+        gap_min: gaps(&level).into_iter().fold(f64::INFINITY, f64::min),
+        gap_max: longest(gaps(&level)),
+        counter_gap_max: longest(gaps(&points)),
         resets: points.windows(2).filter(|two| two[1].1 < two[0].1).count(),
         rate_error: (errors.iter().sum::<f64>() / errors.len() as f64, errors.iter().copied().fold(0.0, f64::max)),
         down: down.len(),
     }
+}
+
+/// Times and values of the one series that a range selector finds.
+async fn points_of(api: &Api, selector: &str, end: f64) -> Vec<(f64, f64)> {
+    let raw = api.query(selector, Some(end)).await;
+    assert_eq!(raw.len(), 1, "one series for a pair: {raw:?}");
+    let points = raw[0]["values"].as_array().into_iter().flatten();
+    points.map(|point| (point[0].as_f64().expect("a time"), value(point))).collect()
 }
 
 fn value(point: &serde_json::Value) -> f64 {
@@ -212,7 +222,9 @@ async fn scraped(
         return Err(StatusCode::BAD_GATEWAY);
     }
     let count = RATE * between.started.elapsed().as_secs_f64();
-    Ok(format!("# TYPE pair_counter_total counter\npair_counter_total {count}\n"))
+    Ok(format!(
+        "# TYPE pair_counter_total counter\npair_counter_total {count}\n# TYPE pair_level gauge\npair_level {count}\n"
+    ))
 }
 
 /// The way of one replica to Weir.
