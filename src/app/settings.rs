@@ -110,6 +110,7 @@ pub(super) fn http(config: &Config) -> http::Settings {
     http::Settings {
         query_timeout: config.query.timeout.0,
         queries_running_max: config.query.concurrency,
+        lookback: config.query.lookback.0,
         write_body_bytes_max: config.write.body_max.0,
         replica_users: config.ha.replica_users.clone(),
         ..http::Settings::default()

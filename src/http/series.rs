@@ -6,10 +6,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use crate::access::Caller;
-use crate::model::{Matcher, TimeRange};
+use crate::model::{Matcher, Span, TimeRange};
 use crate::promql::Interrupt;
 use crate::promql::parse::parse_selector;
-use crate::store::{SampleSource, StoreError};
+use crate::store::{SampleSource, StoreError, Wanted};
 
 use super::error::ApiError;
 use super::json::pages::{self, ListAnswer};
@@ -82,8 +82,15 @@ pub(super) fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, String>
     Ok(sets)
 }
 
+/// When a series must have a sample to be seen by an instant query at some time inside `range`. Taken to the letter, a
+/// range that is shorter than a scrape interval would show a few series, or none.
+fn visible_in(range: TimeRange, lookback: Span) -> TimeRange {
+    let earliest = (range.start() - lookback + Span::from_millis(1)).min(range.start());
+    TimeRange::new(earliest, range.end()).expect("it begins no later")
+}
+
 /// Looks up each matcher set, all series where there is none, and merges what comes back. Under the same deadline as a
-/// query; who leaves is not looked up for any more once the set at hand is done.
+/// query; who leaves is not looked up for any more.
 pub(super) async fn union<T: Ord + Send + 'static>(
     http: &Http,
     caller: &Caller,
@@ -93,16 +100,24 @@ pub(super) async fn union<T: Ord + Send + 'static>(
     look_up: impl Fn(&dyn SampleSource, &[Matcher], TimeRange) -> Result<Vec<T>, StoreError> + Send + 'static,
 ) -> Result<Vec<T>, ApiError> {
     let Some(range) = range else { return Ok(Vec::new()) };
+    let range = visible_in(range, http.settings.lookback);
     let source = http.source_of(caller, params)?;
     let interrupt = Interrupt::default();
-    let watched = interrupt.clone();
+    let (watched, asked) = (interrupt.clone(), interrupt.clone());
+    let wanted = Wanted::as_long_as(move || asked.check().is_ok());
+    let source = source.while_wanted(&wanted).unwrap_or(source);
     let work = move || {
         watched.check()?;
-        let Some((first, rest)) = sets.split_first() else { return Ok(look_up(source.as_ref(), &[], range)?) };
-        let mut all = look_up(source.as_ref(), first, range)?;
+        let look_up = |matchers: &[Matcher]| {
+            let found = look_up(source.as_ref(), matchers, range);
+            // Storage knows that it was stopped, and not why.
+            found.map_err(|error| watched.check().err().unwrap_or_else(|| error.into()))
+        };
+        let Some((first, rest)) = sets.split_first() else { return look_up(&[]) };
+        let mut all = look_up(first)?;
         for set in rest {
             watched.check()?;
-            all.extend(look_up(source.as_ref(), set, range)?);
+            all.extend(look_up(set)?);
         }
         if !rest.is_empty() {
             all.sort_unstable();
@@ -179,7 +194,24 @@ pub(super) async fn metadata(
 
 #[cfg(test)]
 mod tests {
+    use crate::model::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn a_series_is_seen_for_as_long_as_an_instant_query_sees_it() {
+        let at = Timestamp::from_millis;
+        let check = |range: (i64, i64), lookback, expected: (i64, i64)| {
+            let range = TimeRange::new(at(range.0), at(range.1)).expect("in order");
+            let found = visible_in(range, Span::from_millis(lookback));
+            assert_eq!((found.start(), found.end()), (at(expected.0), at(expected.1)));
+        };
+        check((500_000, 500_000), 300_000, (200_001, 500_000));
+        check((500_000, 900_000), 1, (500_000, 900_000));
+        check((500_000, 900_000), 0, (500_000, 900_000));
+        let all = visible_in(TimeRange::ALL, Span::HOUR);
+        assert_eq!((all.start(), all.end()), (TimeRange::ALL.start(), TimeRange::ALL.end()));
+    }
 
     #[test]
     fn utf8_names_are_unescaped() {

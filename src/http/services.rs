@@ -106,6 +106,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Points that a range query may ask for, per series. (Prometheus: 11,000.)
     pub points_max: usize,
+    /// How far back an instant query looks for a sample.
+    pub lookback: Span,
     /// Whether POST /-/reload works. SIGHUP always does.
     pub reload_by_http: bool,
     /// Users and tokens whose name is that of the HA replica they write for.
@@ -124,6 +126,7 @@ impl Default for Settings {
             write_bytes_in_flight_max: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             points_max: 11_000,
+            lookback: Span::from_secs(5 * 60),
             reload_by_http: true,
             replica_users: Vec::new(),
         }
