@@ -84,7 +84,7 @@ impl Count {
         Count { at: rows.at[row], level, start }
     }
 
-    fn is_under(self, other: Count) -> bool {
+    pub(super) fn is_under(self, other: Count) -> bool {
         matches!((self.level, other.level), (Some(level), Some(other)) if level < other)
     }
 

@@ -26,12 +26,14 @@ mod stale;
 mod counter;
 mod merge;
 mod turns;
+mod horizon;
 mod admit;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use admit::TopGate;
 pub use counter::CLOCKS_APART_MAX;
+pub use horizon::{Horizon, horizon};
 pub use merge::{Explained, explain, merge};
 pub use rules::{CLEAN_RUN, MergeRules, Policy, PolicyRule};
 pub use select::Verdict;

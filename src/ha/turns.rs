@@ -133,7 +133,7 @@ pub fn knows_itself(leader: &Column, until: Timestamp) -> bool {
 }
 
 /// The turns that have rows, each with its first instant and the one behind its last.
-fn turns_with_rows<'t>(turns: &'t [Turn], lanes: &[&Column]) -> Vec<(&'t Turn, Timestamp, Timestamp)> {
+pub(super) fn turns_with_rows<'t>(turns: &'t [Turn], lanes: &[&Column]) -> Vec<(&'t Turn, Timestamp, Timestamp)> {
     let ends = turns.iter().skip(1).map(|turn| turn.from).chain([Timestamp::MAX]);
     let has_rows = |from: Timestamp, until: Timestamp| {
         lanes.iter().any(|lane| lane.at.get(lane.at.partition_point(|at| *at < from)).is_some_and(|at| *at < until))
@@ -147,7 +147,7 @@ fn ordered<'c>(turn: &Turn, lanes: &[&'c Column]) -> Vec<&'c Column> {
 }
 
 /// The rows from `from` on and before `until`.
-fn part(column: &Column, from: Timestamp, until: Timestamp) -> Cow<'_, Column> {
+pub(super) fn part(column: &Column, from: Timestamp, until: Timestamp) -> Cow<'_, Column> {
     let rows = column.at.partition_point(|at| *at < from)..column.at.partition_point(|at| *at < until);
     if rows == (0..column.len()) {
         return Cow::Borrowed(column);

@@ -8,6 +8,7 @@
 
 pub mod batch;
 pub mod source;
+pub mod footing;
 pub mod pairs;
 pub mod journal;
 pub mod delivery;
@@ -18,6 +19,7 @@ pub use batch::{
 };
 pub use delivery::{CADENCE_MAX, Deliveries, Delivery, EVALUATORS};
 pub use error::StoreError;
+pub use footing::{Footing, Waiting};
 pub use journal::{Journal, JournalChange, JournalEntry};
 pub use source::{
     DeleteSeries, Exemplar, ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::model::{Column, Labels, Matcher, Span, TimeRange, Timestamp};
 
 use super::StoreError;
+use super::footing::Footing;
 
 /// Gives samples.
 pub trait SampleSource: Send + Sync {
@@ -71,6 +72,22 @@ pub trait SampleSource: Send + Sync {
     /// they are too short to be worth it.
     fn while_wanted(&self, _wanted: &Wanted) -> Option<Arc<dyn SampleSource>> {
         None
+    }
+
+    /// What reads that begin now rest on; `None` where the store cannot tell what changes later.
+    fn footing(&self) -> Option<Footing> {
+        None
+    }
+
+    /// The same store, whose reads tell `footing` what may still change. `None` as above.
+    fn resting_on(&self, _footing: &Footing) -> Option<Arc<dyn SampleSource>> {
+        None
+    }
+
+    /// Up to when reads that rest on `footing` would give the same now: samples before this instant have neither come
+    /// nor gone since.
+    fn holds_before(&self, _footing: &Footing) -> Timestamp {
+        Timestamp::MIN
     }
 }
 

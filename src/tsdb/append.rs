@@ -35,6 +35,7 @@ impl Store {
             self.metrics.covered.inc_by(inserted.covered);
             (counts.covered_behind, counts.conflicts) = (inserted.covered, inserted.conflicts);
             self.gate(&inserted.ungated);
+            self.changes.note(earliest(&runs));
         }
         self.metrics.covered.inc_by(covered);
         let cluster_labels: &[String] = if batch.naming.is_sender() { &self.settings.cluster_labels } else { &[] };
@@ -119,6 +120,11 @@ impl Store {
         }
         kept
     }
+}
+
+/// When the first row of all runs is from.
+fn earliest(runs: &[Run<'_>]) -> Timestamp {
+    runs.iter().flat_map(|run| run.samples.iter().map(|sample| sample.at)).min().unwrap_or(Timestamp::MAX)
 }
 
 fn count(samples: &[BatchSample], appended: &mut Appended) {

@@ -48,6 +48,11 @@ pub(super) fn merge(lanes: &Lanes, turns: &[Turn], rules: &MergeRules, into: &mu
     ha::merge_in_turns(turns, &by_number(lanes, &Column::default()), rules, into);
 }
 
+/// What rows that are still to come may change of what lanes make.
+pub(super) fn horizon(lanes: &Lanes, turns: &[Turn], rules: &MergeRules) -> ha::Horizon {
+    ha::horizon(turns, &by_number(lanes, &Column::default()), rules)
+}
+
 /// Lanes at the places of their numbers.
 pub(super) fn by_number<'l>(lanes: &'l Lanes, none: &'l Column) -> Vec<&'l Column> {
     let count = lanes.iter().map(|(lane, _)| usize::from(lane.0) + 1).max().unwrap_or(0);

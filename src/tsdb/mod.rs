@@ -22,6 +22,7 @@ pub mod settings;
 pub mod status;
 mod metrics;
 mod arrival;
+mod changes;
 mod append;
 mod preferences;
 mod pairs;
@@ -64,8 +65,8 @@ use std::sync::atomic::Ordering;
 
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::store::{
-    Appended, DeleteSeries, Deliveries, Delivery, ExemplarSeries, Journal, JournalChange, JournalEntry, LaneView,
-    MetricMetadata, SampleSink, SampleSource, SeriesBatch, SeriesSet, StoreError, Wanted,
+    Appended, DeleteSeries, Deliveries, Delivery, ExemplarSeries, Footing, Journal, JournalChange, JournalEntry,
+    LaneView, MetricMetadata, SampleSink, SampleSource, SeriesBatch, SeriesSet, StoreError, Wanted,
 };
 
 use catalogue::{Change, Durability, KeyValue, keys};
@@ -262,6 +263,18 @@ impl SampleSource for Tsdb {
 
     fn while_wanted(&self, wanted: &Wanted) -> Option<Arc<dyn SampleSource>> {
         self.store.seen_through(LaneView::Merged).while_wanted(wanted)
+    }
+
+    fn footing(&self) -> Option<Footing> {
+        Some(self.store.footing())
+    }
+
+    fn resting_on(&self, footing: &Footing) -> Option<Arc<dyn SampleSource>> {
+        self.store.seen_through(LaneView::Merged).resting_on(footing)
+    }
+
+    fn holds_before(&self, footing: &Footing) -> Timestamp {
+        self.store.holds_before(footing)
     }
 }
 

@@ -162,7 +162,8 @@ impl ReadSamples for RowsOfPart {
             let (store, view, warnings) = (store.clone(), view.clone(), warnings.clone());
             let PartSeries { id, group, .. } = self.series;
             let found = Arc::new(Found { labels, group, pieces, hopeful: true });
-            return SeriesRows { store, view, id, found, range: *range, lane: None, warnings }.read(into);
+            return SeriesRows { store, view, id, found, range: *range, lane: None, warnings, footing: None }
+                .read(into);
         }
         into.clear();
         for chunk in self.chunks.iter().filter(|chunk| chunk.range().overlaps(*range)) {

@@ -20,6 +20,7 @@ use crate::store::StoreError;
 use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::{Change, Durability, KeyValue, keys};
+use super::changes::Changes;
 use super::damages::Damages;
 use super::delivered::Delivered;
 use super::files::Disk;
@@ -109,6 +110,7 @@ pub(super) fn open(
         gate: RwLock::new(()),
         log,
         head,
+        changes: Changes::default(),
         head_since: AtomicI64::new(head_since),
         arrivals,
         deliveries: Delivered::default(),

@@ -63,6 +63,7 @@ impl Store {
     /// Takes parts that the manifest no longer names out of the view and off the disk. Reads under way keep their file.
     fn drop_parts(&self, gone: &[Arc<Part>]) -> Result<(), StoreError> {
         self.change_view(|view| view.take_out(gone));
+        gone.iter().for_each(|part| self.changes.note(part.range().start()));
         for part in gone {
             self.disk.remove(part.path()).map_err(StoreError::io("remove part"))?;
         }
@@ -90,6 +91,7 @@ impl Store {
         self.catalogue.write(&[row], Durability::Synced)?;
         manifest.next_deletion += 1;
         self.change_view(|view| Arc::make_mut(&mut view.deletions).push(deletion.clone()));
+        self.changes.note(range.start());
         Ok(())
     }
 

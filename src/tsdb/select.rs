@@ -17,11 +17,11 @@ use parking_lot::RwLockReadGuard;
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use crate::ha::Policy;
-use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange};
+use crate::ha::{MergeRules, Policy, Turn};
+use crate::model::{Column, Labels, Lane, Matcher, Span, TimeRange, Timestamp};
 use crate::store::{
-    ExemplarSeries, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet, StoreError, Wanted,
-    Warnings,
+    ExemplarSeries, Footing, LaneView, MetricMetadata, ReadSamples, SampleSource, SelectedSeries, SeriesSet,
+    StoreError, Waiting, Wanted, Warnings,
 };
 
 use super::context::{self, MARGINS, widen};
@@ -30,6 +30,7 @@ use super::index::evaluate;
 use super::part::{ChunkRef, Part};
 use super::projected;
 use super::resolve::LOOKED_AT_ONCE;
+use super::resolve::lanes::NO_GROUP;
 use super::resolve::registry::Series;
 use super::rows;
 use super::store::{Store, View};
@@ -38,10 +39,12 @@ use super::store::{Store, View};
 pub(super) const ASKED_EVERY: usize = 256;
 
 /// A store seen through a choice of lanes, for as long as somebody waits.
+#[derive(Clone)]
 pub(super) struct Seen {
     store: Arc<Store>,
     lanes: LaneView,
     wanted: Wanted,
+    footing: Option<Footing>,
 }
 
 /// A series that a select found.
@@ -75,8 +78,38 @@ pub(super) struct Piece {
 }
 
 impl Store {
+    pub(super) fn footing(self: &Arc<Self>) -> Footing {
+        let state = [self.changes.latest(), self.resolver.groups_version()];
+        Footing::new(Arc::as_ptr(self) as u64, state)
+    }
+
+    /// See [`SampleSource::holds_before`]. Whoever learns of a new replica or another leader may see all of the past with
+    /// other eyes.
+    pub(super) fn holds_before(&self, footing: &Footing) -> Timestamp {
+        let [changes, groups] = footing.state();
+        match groups == self.resolver.groups_version() {
+            true => footing.holds_before(self.changes.earliest_since(changes), |waiting| {
+                self.has_rows_behind(waiting.series, waiting.newest)
+            }),
+            false => Timestamp::MIN,
+        }
+    }
+
+    /// Whether a series has, or may have, a row later than `newest`.
+    fn has_rows_behind(&self, id: u32, newest: Timestamp) -> bool {
+        let Some(range) = TimeRange::new(newest + Span::from_millis(1), Timestamp::MAX) else { return false };
+        if self.head.overlaps(id, range) {
+            return true;
+        }
+        let view = self.view.load_full();
+        view.frozen.as_ref().is_some_and(|frozen| frozen.overlaps(id, range))
+            || view.parts.iter().filter(|part| part.range().overlaps(range)).any(|part| {
+                part.find_by_id(id).map_or(true, |chunks| chunks.iter().any(|chunk| chunk.range().overlaps(range)))
+            })
+    }
+
     pub(super) fn seen_through(self: &Arc<Self>, lanes: LaneView) -> Seen {
-        Seen { store: self.clone(), lanes, wanted: Wanted::default() }
+        Seen { store: self.clone(), lanes, wanted: Wanted::default(), footing: None }
     }
 
     /// Every series that satisfies the matchers and may have rows inside `range`, and the view they were found in.
@@ -284,7 +317,7 @@ impl Seen {
         warnings: &Warnings,
     ) -> SeriesRows {
         let (store, found, warnings) = (self.store.clone(), Arc::clone(found), warnings.clone());
-        SeriesRows { store, view: view.clone(), id, found, range, lane, warnings }
+        SeriesRows { store, view: view.clone(), id, found, range, lane, warnings, footing: self.footing.clone() }
     }
 
     /// The labels of all series with a row inside `range`, sorted.
@@ -337,7 +370,7 @@ impl SampleSource for Seen {
         range: TimeRange,
         needed: &[String],
     ) -> Result<SeriesSet, StoreError> {
-        match self.is_plain() {
+        match self.is_plain() && self.footing.is_none() {
             true => projected::select(&self.store, matchers, range, needed, &self.wanted)?,
             false => None,
         }
@@ -403,11 +436,15 @@ impl SampleSource for Seen {
     }
 
     fn with_lanes(&self, view: &LaneView) -> Option<Arc<dyn SampleSource>> {
-        Some(Arc::new(Seen { store: self.store.clone(), lanes: view.clone(), wanted: self.wanted.clone() }))
+        Some(Arc::new(Seen { lanes: view.clone(), ..self.clone() }))
     }
 
     fn while_wanted(&self, wanted: &Wanted) -> Option<Arc<dyn SampleSource>> {
-        Some(Arc::new(Seen { store: self.store.clone(), lanes: self.lanes.clone(), wanted: wanted.clone() }))
+        Some(Arc::new(Seen { wanted: wanted.clone(), ..self.clone() }))
+    }
+
+    fn resting_on(&self, footing: &Footing) -> Option<Arc<dyn SampleSource>> {
+        Some(Arc::new(Seen { footing: Some(footing.clone()), ..self.clone() }))
     }
 }
 
@@ -423,12 +460,15 @@ pub(super) struct SeriesRows {
     pub(super) lane: Option<Lane>,
     /// Those of the whole set.
     pub(super) warnings: Warnings,
+    /// Whom to tell how far this reaches.
+    pub(super) footing: Option<Footing>,
 }
 
 impl ReadSamples for SeriesRows {
     fn read(&self, into: &mut Column) -> Result<(), StoreError> {
         into.clear();
-        if let Some(piece) = self.only_piece() {
+        let in_a_group = self.found.group != NO_GROUP;
+        if let Some(piece) = self.only_piece().filter(|_| self.footing.is_none() || !in_a_group) {
             let mut chunks = 0;
             for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(self.range)) {
                 self.store.read_or_skip(&piece.part, chunk, self.range, into, &self.warnings)?;
@@ -444,7 +484,7 @@ impl ReadSamples for SeriesRows {
         let mut lanes = self.lanes(MARGINS[0])?;
         match lanes.as_mut_slice() {
             [] => {}
-            [(_, only)] => std::mem::swap(into, only),
+            [(_, only)] if self.footing.is_none() || !in_a_group => std::mem::swap(into, only),
             _ => {
                 let orders = self.store.resolver.orders();
                 let turns = orders.turns(self.found.group);
@@ -457,6 +497,9 @@ impl ReadSamples for SeriesRows {
                     lanes = self.lanes(pair[1])?;
                 }
                 context::merge(&lanes, turns, &rules, into);
+                if let Some(footing) = &self.footing {
+                    self.tell(footing, &lanes, turns, &rules);
+                }
             }
         }
         rows::clip(into, self.range);
@@ -465,6 +508,16 @@ impl ReadSamples for SeriesRows {
 }
 
 impl SeriesRows {
+    /// Tells `footing` what rows that are still to come may change of what these lanes make.
+    fn tell(&self, footing: &Footing, lanes: &Lanes, turns: &[Turn], rules: &MergeRules) {
+        let horizon = context::horizon(lanes, turns, rules);
+        footing.reaches(horizon.reach);
+        let newest = lanes.iter().filter_map(|(_, column)| column.at.last()).max();
+        if let (Some(newest), Some(from)) = (newest, horizon.open_from) {
+            footing.waits(Waiting { series: self.id, newest: *newest, from });
+        }
+    }
+
     /// Where all rows stand, if that is one place, of one lane, and nothing was deleted there: the usual case of days
     /// that are over.
     fn only_piece(&self) -> Option<&Piece> {
@@ -525,7 +578,7 @@ impl SeriesRows {
             .map(|(lane, _)| *lane)
             .chain(chunks)
             .any(|lane| met.replace(lane).is_some_and(|met| met != lane));
-        let needed = if several { wide } else { self.range };
+        let needed = if several || self.footing.is_some() { wide } else { self.range };
         for piece in pieces {
             let mut deletions =
                 view.deletions.iter().filter(|one| one.touches(piece.part.number(), self.id)).peekable();

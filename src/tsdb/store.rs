@@ -14,6 +14,7 @@ use crate::store::pairs::PairGroup;
 use super::arrival::Arrivals;
 use super::beside::{Exemplars, Metadata};
 use super::catalogue::KeyValue;
+use super::changes::Changes;
 use super::damages::Damages;
 use super::delivered::Delivered;
 use super::files::Disk;
@@ -39,6 +40,8 @@ pub(super) struct Store {
     pub(super) gate: RwLock<()>,
     pub(super) log: Log,
     pub(super) head: Head,
+    /// From when on rows have come or gone, since when.
+    pub(super) changes: Changes,
     /// When the oldest arrival in the head came, in milliseconds; the far future where the head is empty.
     pub(super) head_since: AtomicI64,
     pub(super) arrivals: Arrivals,

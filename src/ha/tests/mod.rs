@@ -33,12 +33,16 @@ fn check_coverage(scene: &Scene, lanes: &[Column]) {
     assert!(rows(&out).iter().all(|row| inputs.contains(row)), "P1: nothing is made up");
     let lane_of = |at: i64| lanes.iter().position(|lane| lane.at.contains(&Timestamp::from_millis(at)));
     let (interval, slack) = (scene.interval, 2 * scene.jitter + scene.interval / 50);
-    // Rows whose lane has seen enough to know the interval: the first two distances of a lane may mislead it.
+    // Rows whose lane has seen enough to know the interval: the first two distances of a lane may mislead it, and the
+    // first row of a lower lane knows of none.
     let all: Vec<(i64, Span)> = lanes
         .iter()
-        .flat_map(|lane| {
+        .enumerate()
+        .flat_map(|(number, lane)| {
             let marked = lane::Lane::top(lane, &rules());
-            (0..lane.len()).map(|row| (lane.at[row].as_millis(), marked.mark(row).interval)).collect::<Vec<_>>()
+            let begins = |row: usize| row == 0 || lane.at[row] - lane.at[row - 1] > interval::SILENCE;
+            let known = (0..lane.len()).filter(move |row| number == 0 || !begins(*row));
+            known.map(|row| (lane.at[row].as_millis(), marked.mark(row).interval)).collect::<Vec<_>>()
         })
         .collect();
     let knows = |at: &i64| all.iter().any(|(row, known)| row == at && known.as_millis() <= interval + slack);
@@ -177,6 +181,49 @@ proptest! {
             part
         }).collect();
         prop_assert_eq!(clip(&merged(&parts, &rules)), clip(&whole));
+    }
+
+    #[test]
+    fn rows_that_come_later_change_nothing_beyond_their_reach(
+        seed: u64, lanes in 1..4_usize, share_known in 0..100_u64, settled: bool, counter: bool, policy in 0..4_usize,
+    ) {
+        let policy = [Policy::Prefer, Policy::Any, Policy::Max, Policy::Min][policy];
+        let rules = MergeRules { settled, counter, policy, ..rules() };
+        let mut random = Random(seed ^ 0xacc);
+        let scene = match random.chance(50) {
+            true => scene(seed, lanes, Faults { skew: 20_000, ..MARKERS }).lanes,
+            false => (0..lanes).map(|_| scene::wild(&mut random)).collect(),
+        };
+        let times: Vec<Timestamp> = scene.iter().flat_map(|lane| lane.at.iter().copied()).collect();
+        let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
+        let from = *first + Span::from_millis((*last - *first).as_millis() * share_known as i64 / 100);
+        // What is known first: of rows behind that instant none, half or most.
+        let share = random.of(&[0, 50, 90]);
+        let before: Vec<Column> = scene.iter().map(|lane| {
+            let kept: Vec<bool> = lane.at.iter().map(|at| *at < from || random.chance(share)).collect();
+            thinned(lane, &kept)
+        }).collect();
+        let mut order: Vec<usize> = (0..lanes).collect();
+        let mut turns = vec![Turn { from: Timestamp::MIN, order: order.clone() }];
+        if random.chance(30) {
+            order.reverse();
+            turns.push(Turn { from: *first + Span::from_millis(random.below(3_600_000) as i64), order });
+        }
+        let made = |lanes: &[Column]| {
+            let mut into = Column::default();
+            merge_in_turns(&turns, &lanes.iter().collect::<Vec<_>>(), &rules, &mut into);
+            rows(&into)
+        };
+        let known = horizon(&turns, &before.iter().collect::<Vec<_>>(), &rules);
+        let newest = |lanes: &[Column]| lanes.iter().filter_map(|lane| lane.at.last()).max().copied();
+        let open = known.open_from.filter(|_| newest(&before) < newest(&scene)).unwrap_or(Timestamp::MAX);
+        let until = (from - known.reach).min(open).as_millis();
+        let early = |rows: Vec<(i64, u64)>| rows.into_iter().filter(|(at, _)| *at < until).collect::<Vec<_>>();
+        let (before, after) = (early(made(&before)), early(made(&scene)));
+        let other = before.iter().zip(&after).position(|(one, other)| one != other);
+        let other = other.or_else(|| (before.len() != after.len()).then(|| before.len().min(after.len())));
+        let shown = other.map(|row| (before.get(row), after.get(row)));
+        prop_assert_eq!(shown, None, "before {until}, by rows from {from:?} on; {known:?}; turns {turns:?}");
     }
 
     #[test]

@@ -95,3 +95,19 @@ pub(crate) fn scene(seed: u64, lanes: usize, faults: Faults) -> Scene {
         .collect();
     Scene { interval, jitter, lanes }
 }
+
+/// A lane that keeps to no interval for long: stretches of some rows at some distance, rows out of place, silences.
+pub(crate) fn wild(random: &mut Random) -> Column {
+    let (mut at, mut value, mut column) = (10_000_000 + random.below(600_000) as i64, 0_u64, Column::default());
+    for _ in 0..random.below(8) {
+        let distance = random.of(&[1_000, 5_000, 15_000, 15_000, 60_000, 300_000]);
+        for _ in 0..random.below(40) {
+            at += if random.chance(95) { distance } else { 1 + random.below(2 * distance as u64) as i64 };
+            value = if random.chance(2) { 0 } else { value + random.below(100) };
+            let at = Timestamp::from_millis(at);
+            column.push(if random.chance(3) { Sample::stale(at) } else { Sample { at, value: value as f64 } });
+        }
+        at += random.of(&[0, 60_000, 600_000, 3_000_000, 5_000_000]);
+    }
+    column
+}

@@ -16,4 +16,5 @@ mod any_order;
 mod lookups;
 mod on_rocks;
 mod formats;
+mod footing;
 mod fuzz;
