@@ -36,7 +36,7 @@ use crate::config::units::Length;
 use crate::http::{self, Phase, Readiness};
 use crate::ingest::{self, Ingest};
 use crate::promql::register::{Register, WriteLine};
-use crate::promql::{Engine, MemoryPool};
+use crate::promql::{Answers, Engine, MemoryPool};
 use crate::rules::status::RuleStatus as _;
 use crate::rules::{self, Rules};
 use crate::telemetry;
@@ -116,7 +116,9 @@ async fn serve(config: &Config, flags: &Serve, clock: &Clock) -> anyhow::Result<
     registry.register_collector(Box::new(tsdb::PairMetrics::new(Tsdb::clone(&tsdb), clock.to_fn())));
 
     let memory = MemoryPool::new(config.query.memory_total_max.0 as u64);
-    let engine = Arc::new(Engine::new(settings::engine(config, features)).with_memory(memory));
+    let answers = Answers::new(config.query.cache_max.0);
+    let engine = Arc::new(Engine::new(settings::engine(config, features)).with_memory(memory).with_answers(answers));
+    registry.register_collector(Box::new(metrics::AnswerMetrics(Arc::clone(&engine))));
     let query_log = match config.query.log.as_os_str().is_empty() {
         true => None,
         false => Some(Arc::new(QueryLog::open(&config.query.log)?)),

@@ -202,6 +202,8 @@ pub struct Query {
     pub memory_max: Bytes,
     /// Most memory all queries may hold together.
     pub memory_total_max: Bytes,
+    /// Most memory for answers of range queries, kept for who asks again; 0: none are kept.
+    pub cache_max: Bytes,
     /// Most series one selector may find.
     pub series_max: usize,
     /// File that each query is logged to, a JSON object a line; empty: none.
@@ -369,6 +371,7 @@ impl Default for Query {
             samples_max: 50_000_000,
             memory_max: Bytes::mib(1024),
             memory_total_max: Bytes::mib(4096),
+            cache_max: Bytes::mib(32),
             series_max: 2_000_000,
             log: PathBuf::new(),
             features: Vec::new(),

@@ -99,6 +99,7 @@ pub(super) struct Asked {
     wants_stats: bool,
     per_step: bool,
     trace: bool,
+    anew: bool,
 }
 
 impl Asked {
@@ -117,6 +118,8 @@ impl Asked {
             lookback: lookback.filter(|lookback| *lookback > Span::ZERO),
             wants_stats: !stats.is_empty(),
             per_step: stats == "all",
+            // Statistics are those of the whole query.
+            anew: !stats.is_empty() || matches!(params.first("nocache"), "1" | "true"),
             trace: ["trace", "explain"].iter().any(|name| matches!(params.first(name), "1" | "true")),
         })
     }
@@ -198,6 +201,7 @@ impl Asked {
             interrupt: interrupt.clone(),
             per_step_stats: self.per_step,
             stopwatch: self.trace.then(|| http.services.stopwatch.clone()),
+            anew: self.anew,
         }
     }
 

@@ -162,10 +162,7 @@ impl Note {
             Note::IneffectiveSort => {
                 "sort is ineffective for range queries since results are always ordered by labels".to_owned()
             }
-            Note::PossibleNonCounter(metric) => format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
-                Quoted(metric)
-            ),
+            Note::PossibleNonCounter(metric) => format!("{NO_NAME_OF_A_COUNTER}: {}", Quoted(metric)),
             Note::PossibleNonCounterType { metric, kind } => format!(
                 "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {}: {}",
                 Quoted(kind),
@@ -271,6 +268,13 @@ impl Annotations {
         }
         texts
     }
+}
+
+const NO_NAME_OF_A_COUNTER: &str = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket";
+
+/// Whether a note among an answer's infos follows from the query's text alone, as long as there are samples.
+pub(crate) fn is_of_names(info: &str) -> bool {
+    info.contains(NO_NAME_OF_A_COUNTER)
 }
 
 /// `line:column` of a position's start, both from 1, columns in bytes.

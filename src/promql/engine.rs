@@ -6,6 +6,7 @@ use crate::model::{Span, StepGrid, Stopwatch, Timestamp};
 use crate::store::{SampleSource, Wanted};
 
 use super::annotations::Annotations;
+use super::answers::{Answers, Question};
 use super::ast::{Expr, ExprKind, ValueType};
 use super::exec::meter::{Bounds, Meter};
 use super::exec::row::{Cell, Row};
@@ -68,6 +69,8 @@ pub struct QueryOptions {
     pub per_step_stats: bool,
     /// Takes the time of each part of the query, for a trace; `None` = no trace.
     pub stopwatch: Option<Stopwatch>,
+    /// Whether all of the answer is worked out now, also where an earlier one is known to hold.
+    pub anew: bool,
 }
 
 /// Takes the series of a range query's answer, in the order of their labels.
@@ -80,23 +83,34 @@ enum Want<'a, 'e> {
     Each(&'a mut EachSeries<'e>),
 }
 
-/// Evaluates PromQL over any source of samples. Holds nothing but settings and the account of memory, so it may be
-/// shared and used at once.
+/// Evaluates PromQL over any source of samples. Holds nothing but settings, the account of memory and answers that still
+/// hold, so it may be shared and used at once.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     settings: Settings,
     memory: Arc<MemoryPool>,
+    answers: Arc<Answers>,
 }
 
 impl Engine {
     /// An engine with these settings, whose queries together may hold what memory there is.
     pub fn new(settings: Settings) -> Engine {
-        Engine { settings, memory: Arc::default() }
+        Engine { settings, ..Engine::default() }
     }
 
     /// The same engine, whose queries together hold no more than `memory` has.
     pub fn with_memory(self, memory: MemoryPool) -> Engine {
         Engine { memory: Arc::new(memory), ..self }
+    }
+
+    /// The same engine, which keeps answers of range queries there.
+    pub fn with_answers(self, answers: Answers) -> Engine {
+        Engine { answers: Arc::new(answers), ..self }
+    }
+
+    /// The answers that are kept.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// What all queries hold together.
@@ -144,6 +158,9 @@ impl Engine {
     /// longer: an answer of any size takes the memory of a batch. The value of what is returned is empty. After an error
     /// of `each` or of the evaluation no more series come.
     ///
+    /// Steps of an earlier answer that still hold are taken over ([`answers`](super::answers)); the statistics are those of
+    /// the others.
+    ///
     /// # Errors
     /// As [`range`](Self::range), and what `each` says.
     pub fn range_each(
@@ -155,7 +172,18 @@ impl Engine {
         each: &mut EachSeries<'_>,
     ) -> Result<Answer, QueryError> {
         let expr = self.parse(text)?;
-        self.evaluate_anywhere(source, &expr, text, grid, Want::Each(each), options)
+        let mut work_out = |source: &dyn SampleSource, grid: StepGrid, each: &mut EachSeries<'_>| {
+            self.evaluate_anywhere(source, &expr, text, grid, Want::Each(each), options)
+        };
+        let wants_all = options.anew || options.per_step_stats || options.stopwatch.is_some() || self.answers.is_off();
+        match (!wants_all).then(|| Question::new(&expr, text, grid, self.lookback(options), source)).flatten() {
+            Some(question) => self.answers.answer(question, source, grid, &mut work_out, each),
+            None => work_out(source, grid, each),
+        }
+    }
+
+    fn lookback(&self, options: &QueryOptions) -> Span {
+        options.lookback.filter(|lookback| *lookback > Span::ZERO).unwrap_or(self.settings.lookback)
     }
 
     fn parse(&self, text: &str) -> Result<Expr, QueryError> {
@@ -224,7 +252,7 @@ impl Engine {
             )));
         }
         let grid = if instant { StepGrid::instant(grid.start()) } else { grid };
-        let lookback = options.lookback.filter(|lookback| *lookback > Span::ZERO).unwrap_or(settings.lookback);
+        let lookback = self.lookback(options);
         let (subquery_step, steps_max) = (settings.subquery_step, settings.steps_max);
         let times = Times { grid, instant, lookback, subquery_step, steps_max };
         let plan = plan::lower(expr, times)?;

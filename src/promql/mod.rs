@@ -27,11 +27,13 @@ mod annotations;
 mod functions;
 mod plan;
 mod exec;
+pub mod answers;
 pub mod engine;
 pub mod series_text;
 #[cfg(test)]
 mod tests;
 
+pub use answers::Answers;
 pub use ast::{Expr, ExprKind};
 pub use engine::{EachSeries, Engine, QueryOptions, Settings};
 pub use features::Features;

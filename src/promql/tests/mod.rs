@@ -3,6 +3,6 @@
 mod fuzz;
 mod limits;
 pub(crate) mod memory;
-mod random;
+pub(crate) mod random;
 mod script;
 mod slow;

@@ -22,7 +22,7 @@ const MANY_QUERIES: u32 = 10_000;
 const DIFFERENCE_MAX: f64 = 1e-9;
 
 /// The metric name goes where it is dropped, not at the end.
-const FEATURES: Features = Features {
+pub(crate) const FEATURES: Features = Features {
     duration_expressions: true,
     experimental_functions: true,
     extended_range_selectors: false,
@@ -107,7 +107,7 @@ fn over_samples() -> impl Strategy<Value = String> + Clone {
     .boxed()
 }
 
-fn queries() -> impl Strategy<Value = String> {
+pub(crate) fn queries() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![3 => exact(), 3 => over_samples()];
     leaf.prop_recursive(3, 12, 2, |inner| {
         let inner = inner.boxed();
@@ -139,7 +139,7 @@ fn queries() -> impl Strategy<Value = String> {
 }
 
 /// Scrapes every 15 s, with gaps, jitter, ends, and values that are no numbers.
-fn data() -> impl Strategy<Value = Data> {
+pub(crate) fn data() -> impl Strategy<Value = Data> {
     let sample = (0..20_u8, -3..6_i8, 0..4_u8);
     let series = (any::<bool>(), prop::collection::vec(sample, 12..40)).prop_map(|(counter, samples)| {
         let mut value = 0.0;
