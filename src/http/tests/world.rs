@@ -509,6 +509,10 @@ impl Admin for Eraser {
 }
 
 impl crate::store::pairs::Pairs for Shelf {
+    fn labels(&self) -> crate::store::pairs::PairLabels {
+        crate::store::pairs::PairLabels::default()
+    }
+
     fn groups(&self, _: Timestamp) -> Result<Vec<crate::store::pairs::PairGroup>, StoreError> {
         Ok(Vec::new())
     }
