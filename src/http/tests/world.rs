@@ -531,6 +531,11 @@ impl crate::store::pairs::Pairs for Shelf {
     }
 }
 
+/// `text` as a value of a form.
+pub(super) fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
 /// Whether `found` has all that `wanted` has: fields of objects, each element of arrays.
 fn covers(found: &serde_json::Value, wanted: &serde_json::Value) -> bool {
     use serde_json::Value::{Array, Object};
