@@ -176,7 +176,7 @@ function Notifiers() {
     );
   }
   return (
-    <div className="card scroll-x">
+    <div className="card scroll-x" tabIndex={0}>
       <table className="plain">
         <thead><tr><th>Alertmanager</th><th>State</th><th>Found by</th><th className="r">Waiting</th><th className="r">Sent</th><th className="r">Failed</th><th className="r">Dropped</th></tr></thead>
         <tbody>

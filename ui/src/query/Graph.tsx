@@ -130,11 +130,6 @@ export function Graph(props: Props) {
             else handler(event);
             return null;
           },
-          click: (u) => (event) => {
-            const mark = markAt(u, live.current.marks, event.offsetX, event.offsetY);
-            if (mark) live.current.onPick(mark);
-            return null;
-          },
         },
       },
       axes: [
@@ -160,6 +155,14 @@ export function Graph(props: Props) {
         }),
       ],
       hooks: {
+        init: [
+          (u) => {
+            u.over.addEventListener("click", ({ offsetX, offsetY }) => {
+              const mark = markAt(u, live.current.marks, offsetX, offsetY);
+              if (mark) live.current.onPick(mark);
+            });
+          },
+        ],
         setSelect: [
           (u) => {
             if (u.select.width > 4) live.current.onZoom(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));

@@ -129,7 +129,7 @@ after(async () => {
   await world?.stop();
 }, { timeout: 30_000 });
 
-describe("tasks of docs/ui.md", { timeout: 240_000 }, () => {
+describe("tasks of docs/ui.md", { timeout: 600_000 }, () => {
   test("each has its story", () => assert.deepEqual(table.map(({ task }) => task).sort(), Object.keys(STORIES).sort()));
 
   for (const { task, clicks } of table) {
