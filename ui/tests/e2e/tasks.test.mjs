@@ -48,7 +48,7 @@ const drawn = (lines) => `.graph-host[data-drawn='${lines}']`;
 const STORIES = {
   "graph an expression": async ({ ask, see }) => { await ask(UP); await see(drawn(1)); },
   "read the values of now": async ({ ask, see }) => { await ask(UP); await see(".legend-figure", { hasText: /\d/ }); },
-  "a second expression": async ({ ask, see, button, page }) => { await ask(UP); await button("Add an expression"); await page.getByRole("textbox", { name: "Expression 2" }).focus(); await page.keyboard.insertText("up"); await page.keyboard.press("Enter"); await see(".panel:nth-child(2) .graph-host[data-drawn]"); },
+  "a second expression": async ({ ask, see, button, page }) => { await ask(UP); await button("Add an expression"); await page.getByRole("textbox", { name: "Expression 2" }).waitFor(); await ask("vector(1)"); await see(".panel:nth-child(2) .graph-host[data-drawn]"); },
   "side by side under one cursor": async ({ button, see, page, world }) => { await page.goto(`${world.url}/ui/query?g0.expr=up&g1.expr=up`); await button("Two columns"); await see(".columns-2"); },
   "mend a mistake": async ({ ask, see }) => { await ask("sum(up) by by", "End"); await see(".cm-lintRange-error"); },
   "what a function takes, argument by argument": async ({ ask, see }) => { await ask("quantile_over_time(", "End"); await see(".cm-signature .now"); },
