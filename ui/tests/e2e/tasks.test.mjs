@@ -34,6 +34,7 @@ function hands(page) {
     ask: async (text, key = "Enter") => {
       await page.locator(".cm-content").last().focus();
       await page.keyboard.insertText(text);
+      await page.locator(".cm-content").last().filter({ hasText: text }).waitFor();
       await page.keyboard.press(key);
     },
     see: (...what) => page.locator(...what).first().waitFor(),
