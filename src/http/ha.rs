@@ -47,9 +47,11 @@ pub(super) fn lane_view(params: &Params) -> Result<LaneView, ApiError> {
 /// `/api/v1/status/ha`
 pub(super) async fn status(State(http): State<Arc<Http>>) -> Result<Response, ApiError> {
     let (pairs, now) = (Arc::clone(&http.services.pairs), http.now());
-    let groups = http.lookups.run(move || pairs.groups(now)).await??;
+    let (labels, groups) = http.lookups.run(move || (pairs.labels(), pairs.groups(now))).await?;
+    let groups = groups?;
     Ok(answer(|json| {
-        json.raw("{\"groups\":");
+        json.raw("{\"replicaLabel\":").string(&labels.replica).raw(",\"clusterLabels\":");
+        write_names(json, &labels.cluster).raw(",\"groups\":");
         json.array(&groups, |json, group| write_group(json, group, now)).raw("}");
     }))
 }
@@ -148,7 +150,9 @@ fn write_maybe_text<'j>(json: &'j mut Json, text: Option<&str>) -> &'j mut Json 
 }
 
 fn write_group(json: &mut Json, group: &PairGroup, now: Timestamp) {
-    json.raw("{\"cluster\":").string(&group.cluster).raw(",\"series\":").integer(group.series).raw(",\"order\":");
+    json.raw("{\"cluster\":").string(&group.cluster).raw(",\"label\":");
+    write_maybe_text(json, group.label.as_deref());
+    json.raw(",\"series\":").integer(group.series).raw(",\"order\":");
     write_names(json, &group.order).raw(",\"preference\":");
     json.array(&group.preferences, |json, (from, order, by)| {
         // What holds from the beginning of time has no number in JSON.

@@ -5,19 +5,29 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::model::Labels;
+use crate::model::{Labels, StepGrid};
 use crate::promql::Interrupt;
+use crate::promql::register::Question;
 use crate::rules::file::{Environment, Problem};
 use crate::rules::unit::{Bounds, Failure, FileReport, Line, Named, Settings, TestReport, run_texts};
+use crate::store::LaneView;
 
+use super::asker::AskedBy;
 use super::error::ApiError;
 use super::json::Json;
 use super::params::Params;
 use super::query::timeout;
 use super::{Http, answer};
 
+/// What a run is called among the queries; a comment, since it has no expression of its own.
+const CALLED: &str = "# unit tests of rules";
+
 /// `/api/v1/test_rules`: `test` is the unit-test file's text, `rules` the rule file's. Problems name one of the two.
-pub(super) async fn run(State(http): State<Arc<Http>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn run(
+    State(http): State<Arc<Http>>,
+    AskedBy(asker): AskedBy,
+    params: Params,
+) -> Result<Response, ApiError> {
     if params.first("test").trim().is_empty() {
         return Err(ApiError::parameter("test", "the text of a unit-test file is needed"));
     }
@@ -32,8 +42,11 @@ pub(super) async fn run(State(http): State<Arc<Http>>, params: Params) -> Result
         bounds: Bounds::SERVED,
     };
     let (interrupt, timeout) = (Interrupt::default(), timeout(&http, &params)?);
-    let stop = interrupt.clone();
+    let (stop, worker, now) = (interrupt.clone(), Arc::clone(&http), http.now());
+    let asked = Question { text: CALLED.into(), grid: StepGrid::instant(now), asker, lanes: LaneView::Merged };
+    let mut running = http.services.register.enter(asked, &interrupt, now);
     let work = move || {
+        running.starts(worker.now());
         let test = Named { name: "test", text: params.first("test") };
         let rules = Named { name: "rules", text: params.first("rules") };
         let report = run_texts(test, rules, &settings, &stop);

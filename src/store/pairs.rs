@@ -6,6 +6,9 @@ use super::StoreError;
 
 /// Tells of HA groups, and lets an operator choose who leads.
 pub trait Pairs: Send + Sync {
+    /// The labels by which senders name their replica and their group.
+    fn labels(&self) -> PairLabels;
+
     /// All groups as they stand. Blocks.
     ///
     /// # Errors
@@ -41,11 +44,22 @@ pub enum PreferError {
     Store(#[from] StoreError),
 }
 
+/// The labels by which senders name their replica and their group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PairLabels {
+    /// The label whose value is the replica.
+    pub replica: String,
+    /// Labels whose value is the group: the first one present counts.
+    pub cluster: Vec<String>,
+}
+
 /// One HA group.
 #[derive(Clone, Debug, Default)]
 pub struct PairGroup {
     /// What its replicas have in common; empty where senders only name a replica.
     pub cluster: String,
+    /// The label of its series whose value that is; `None` where only requests name the group.
+    pub label: Option<String>,
     /// Its series in memory.
     pub series: u64,
     /// Who is asked first now.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ha::{Policy, Verdict, explain_in_turns};
 use crate::model::sample::is_stale;
 use crate::model::{Column, METRIC_NAME, Matcher, Span, TimeRange, Timestamp};
-use crate::store::pairs::{ExplainedSample, ExplainedSeries, PairGroup, PairLane, Pairs, PreferError};
+use crate::store::pairs::{ExplainedSample, ExplainedSeries, PairGroup, PairLabels, PairLane, Pairs, PreferError};
 use crate::store::{StoreError, Warnings};
 
 use super::Tsdb;
@@ -26,9 +26,14 @@ const QUEUED_MAX: Span = Span::MINUTE;
 const SEEN: Span = Span::from_secs(300);
 
 impl Pairs for Tsdb {
+    fn labels(&self) -> PairLabels {
+        let settings = &self.store.settings;
+        PairLabels { replica: settings.replica_label.clone(), cluster: settings.cluster_labels.clone() }
+    }
+
     fn groups(&self, now: Timestamp) -> Result<Vec<PairGroup>, StoreError> {
         let mut groups = self.bare_groups(now);
-        self.count_series(&mut groups);
+        self.tell_of_series(&mut groups);
         let range = TimeRange::new(now - LOOKED_AT, now + Span::HOUR).expect("an hour has a length");
         let (targets, _) = self.explain(&[Matcher::equal(METRIC_NAME, "up")], range, TARGETS_MAX)?;
         for target in targets {
@@ -170,22 +175,30 @@ impl Tsdb {
         groups
     }
 
-    /// Counts the series in memory of each group.
-    fn count_series(&self, groups: &mut [PairGroup]) {
+    /// Counts the series in memory of each group, and finds which label of the first of them names it.
+    fn tell_of_series(&self, groups: &mut [PairGroup]) {
         let mut next = Some(0);
-        let mut series: Vec<u64> = Vec::new();
+        let mut found: Vec<(u64, Option<u32>)> = Vec::new();
         while let Some(first) = next {
             // Taken anew for each page: who makes series waits for it.
             let registry = self.store.resolver.registry.read();
-            series.resize(registry.groups.all().len(), 0);
+            found.resize(registry.groups.all().len(), (0, None));
             let (ids, further) = registry.ids_from(first, 4096);
-            ids.into_iter().filter_map(|id| registry.group(id)).for_each(|group| series[group as usize] += 1);
+            for (id, group) in ids.into_iter().filter_map(|id| Some((id, registry.group(id)?))) {
+                let (count, example) = &mut found[group as usize];
+                *count += 1;
+                example.get_or_insert(id);
+            }
             next = further;
         }
         let registry = self.store.resolver.registry.read();
         for group in groups {
             let number = registry.groups.number_of(&group.cluster);
-            group.series = number.and_then(|number| series.get(number as usize)).copied().unwrap_or(0);
+            let Some((count, example)) = number.and_then(|number| found.get(number as usize)) else { continue };
+            group.series = *count;
+            let labels = example.and_then(|id| registry.get(id)).map(|series| series.labels).unwrap_or_default();
+            let mut names = self.store.settings.cluster_labels.iter();
+            group.label = names.find(|name| labels.get(name) == Some(group.cluster.as_str())).cloned();
         }
     }
 }

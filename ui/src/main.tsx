@@ -13,6 +13,7 @@ import { createRoot } from "react-dom/client";
 import { Router } from "wouter";
 import { ApiError, prefix } from "./api/client";
 import { App } from "./app/App";
+import { loadTheOthers } from "./app/load";
 import { theme } from "./app/theme";
 
 const client = new QueryClient({
@@ -27,14 +28,18 @@ const client = new QueryClient({
   },
 });
 
-createRoot(document.getElementById("root") as HTMLElement).render(
-  <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
-      <QueryClientProvider client={client}>
-        <Router base={`${prefix}/ui`}>
-          <App />
-        </Router>
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
-);
+/** Draws the page; the file of the first one is there. */
+export function start() {
+  createRoot(document.getElementById("root") as HTMLElement).render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto">
+        <QueryClientProvider client={client}>
+          <Router base={`${prefix}/ui`}>
+            <App />
+          </Router>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+  loadTheOthers();
+}

@@ -352,7 +352,9 @@ async fn what_is_wrong_with_a_pair_is_in_its_status_and_in_the_metrics() {
     lanes.push(lane("", "z", 0.0, |_| true, |_| What::Float(1.0)));
     let world = fed(lanes).await;
     let status = world.data("/api/v1/status/ha", &[]).await;
+    assert_eq!((&status["replicaLabel"], &status["clusterLabels"][0]), (&"__replica__".into(), &"cluster".into()));
     let group = &status["groups"][0];
+    assert_eq!(group["label"], "cluster");
     let kinds: Vec<&str> =
         group["warnings"].as_array().expect("a list").iter().filter_map(|one| one["kind"].as_str()).collect();
     assert_eq!(kinds, ["silent", "no_replica_label", "one_replica_only"], "{group}");

@@ -10,7 +10,7 @@ use crate::http::Settings;
 use crate::http::asker::Peer;
 use crate::model::Span;
 
-use super::world::{Wish, World, read};
+use super::world::{Wish, World, escaped, read};
 
 fn parsed(body: &str) -> Value {
     serde_json::from_str(body).expect("JSON")
@@ -64,6 +64,31 @@ async fn a_query_that_runs_is_listed_with_its_asker_and_can_be_stopped() {
     assert_eq!(parsed(&world.get("/api/v1/status/active_queries").await.1)["data"], json!([]));
     let (status, _) = world.ask(Method::POST, "/api/v1/status/active_queries/cancel?id=x").await;
     assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn unit_tests_of_rules_are_listed_and_can_be_stopped() {
+    let world = World::new();
+    let tests = "tests:\n- interval: 1s\n  input_series: [{series: x, values: '0+1x190000'}]\n  alert_rule_test:\n  \
+                 - {eval_time: 190000s, alertname: a}\n";
+    let rules = "groups: [{name: g, interval: 1s, rules: [{alert: a, expr: 'sum_over_time(x[1h:1s]) < 0'}]}]";
+    let body = format!("test={}&rules={}", escaped(tests), escaped(rules));
+    let request = Request::post("/api/v1/test_rules").header("content-type", "application/x-www-form-urlencoded");
+    let (router, request) = (world.router.clone(), request.body(Body::from(body)).expect("a request"));
+    let asked = tokio::spawn(async move { read(tower::ServiceExt::oneshot(router, request).await.unwrap()).await });
+    let active = loop {
+        let body = parsed(&world.get("/api/v1/status/active_queries").await.1);
+        if body["data"][0]["state"] == "running" {
+            break body;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(active["data"][0]["query"], "# unit tests of rules");
+    let id = active["data"][0]["id"].as_str().expect("an id");
+    let cancel = format!("/api/v1/status/active_queries/cancel?id={id}");
+    assert_eq!(world.ask(Method::POST, &cancel).await.0, 200);
+    let (status, body) = asked.await.unwrap();
+    assert_eq!((status, &parsed(&body)["errorType"]), (499, &json!("canceled")));
 }
 
 #[tokio::test]

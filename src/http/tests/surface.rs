@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 
 use crate::http::status::OPENAPI;
 
-use super::world::{NOW, World, read};
+use super::world::{NOW, World, escaped, read};
 
 /// The paths of the route tables, as they are written there.
 fn routes() -> BTreeSet<String> {
@@ -164,10 +164,6 @@ async fn unit_tests_of_rules_are_run() {
     let (_, answer) = ask(test, "groups: 7").await;
     assert_eq!((&answer["data"]["problems"][0]["in"], &answer["data"]["passed"]), (&"rules".into(), &false.into()));
     assert_eq!(ask("", rules).await.0, 400);
-}
-
-fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 #[tokio::test]

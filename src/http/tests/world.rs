@@ -509,6 +509,10 @@ impl Admin for Eraser {
 }
 
 impl crate::store::pairs::Pairs for Shelf {
+    fn labels(&self) -> crate::store::pairs::PairLabels {
+        crate::store::pairs::PairLabels::default()
+    }
+
     fn groups(&self, _: Timestamp) -> Result<Vec<crate::store::pairs::PairGroup>, StoreError> {
         Ok(Vec::new())
     }
@@ -525,6 +529,11 @@ impl crate::store::pairs::Pairs for Shelf {
     fn prefer(&self, cluster: &str, _: &[String], _: Timestamp) -> Result<(), crate::store::pairs::PreferError> {
         Err(crate::store::pairs::PreferError::Refused(format!("no group {cluster:?} is known")))
     }
+}
+
+/// `text` as a value of a form.
+pub(super) fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 /// Whether `found` has all that `wanted` has: fields of objects, each element of arrays.

@@ -170,6 +170,7 @@ fn an_operator_changes_who_leads_from_a_moment_on_and_it_lasts() {
         let led_by = |value: f64| column.values.iter().filter(|found| **found == value).count();
         assert_eq!((led_by(1.0), led_by(2.0)), (40, 40));
         let groups = world.store().groups(after_noon(1200)).expect("readable");
+        assert_eq!((groups[0].series, groups[0].label.as_deref()), (1, None), "requests alone name it");
         assert_eq!((groups[0].cluster.as_str(), &groups[0].order[..]), ("eu", &["b".to_owned(), "a".to_owned()][..]));
         world.crash();
     }

@@ -73,6 +73,7 @@ export default function AlertsPage() {
         <SearchField value={search} onChange={(text) => set({ search: text })} placeholder="Search names, labels, groups" />
       </div>
       {rules.data && <ReloadProblems answer={rules.data} />}
+      {state !== "notifiers" && all.length > 0 && <Untold onShow={() => set({ state: "notifiers" }, true)} />}
       {rules.error && !rules.data ? (
         <Problem error={rules.error} what="The rules could not be read." retry={() => void rules.refetch()} />
       ) : !rules.data ? (
@@ -94,6 +95,20 @@ export default function AlertsPage() {
         <RuleList items={shown} open={search !== "" && shown.length === 1} />
       )}
     </>
+  );
+}
+
+/** Alerts that nobody hears of matter to whoever looks at them. */
+function Untold({ onShow }: { onShow: () => void }) {
+  const targets = useNotifiers().data?.flatMap((notifier) => notifier.targets);
+  const mute = targets?.filter((target) => target.lastError) ?? [];
+  if (!targets || (targets.length > 0 && mute.length === 0)) return null;
+  return (
+    <Note kind="warn">
+      <div className="what">{targets.length === 0 ? "Nobody is told: no Alertmanager is named" : `${mute.length === 1 ? "An Alertmanager is" : `${mute.length} Alertmanagers are`} not told`}</div>
+      {mute.slice(0, 3).map((target) => <div key={target.address} className="mono wrapped">{target.address}: {target.lastError}</div>)}
+      <button type="button" className="link" onClick={onShow}>{targets.length === 0 ? "How to name one" : "All Alertmanagers"}</button>
+    </Note>
   );
 }
 
@@ -161,13 +176,13 @@ function Notifiers() {
     );
   }
   return (
-    <div className="card scroll-x">
+    <div className="card scroll-x" tabIndex={0}>
       <table className="plain">
         <thead><tr><th>Alertmanager</th><th>State</th><th>Found by</th><th className="r">Waiting</th><th className="r">Sent</th><th className="r">Failed</th><th className="r">Dropped</th></tr></thead>
         <tbody>
           {targets.map((target) => (
             <tr key={target.address}>
-              <td className="mono wrapped">{target.address}{target.lastError && <div className="bad small wrapped">{target.lastError}</div>}</td>
+              <td className="mono wrapped first">{target.address}{target.lastError && <div className="bad small wrapped">{target.lastError}</div>}</td>
               <td>{target.lastError ? <StateMark state="err" /> : <StateMark state="ok" />}</td>
               <td>{target.kind}</td>
               {[target.waiting, target.sent, target.failed, target.dropped].map((number, index) => (

@@ -32,8 +32,8 @@ export default function RulesPage() {
   const columns = useMemo<Column<Placed>[]>(
     () => [
       { key: "name", title: "Rule", width: "minmax(200px, 1.6fr)", by: ({ rule }) => rule.name, show: (row) => <button type="button" className="link mono clip" style={{ maxWidth: "100%" }} title={row.rule.name} onClick={() => setPicked(row.key)}>{row.rule.name}</button> },
-      { key: "state", title: "State", width: "150px", by: ({ rule }) => markOf(rule), show: ({ rule }) => <StateMark state={markOf(rule)} /> },
-      { key: "query", title: "Expression", width: "minmax(160px, 2fr)", show: ({ rule }) => <code className="soft" title={rule.query}>{rule.query}</code> },
+      { key: "state", title: "State", head: true, width: "150px", by: ({ rule }) => markOf(rule), show: ({ rule }) => <StateMark state={markOf(rule)} /> },
+      { key: "query", title: "Expression", wide: true, width: "minmax(160px, 2fr)", show: ({ rule }) => <code className="soft" title={rule.query}>{rule.query}</code> },
       { key: "kind", title: "Kind", width: "100px", by: ({ rule }) => rule.type, show: ({ rule }) => rule.type },
       { key: "group", title: "Group", width: "minmax(120px, 1fr)", by: ({ group }) => group.name, show: ({ group }) => <span title={group.file}>{group.name}</span> },
       { key: "last", title: "Evaluated", width: "110px", by: ({ rule }) => rule.lastEvaluation, show: ({ rule }) => <Ago at={rule.lastEvaluation} /> },

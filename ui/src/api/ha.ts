@@ -19,6 +19,8 @@ export interface Lane {
 }
 export interface HaGroup {
   cluster: string;
+  /** The label of its series whose value that is; `null` where only requests name the pair. */
+  label: string | null;
   series: number;
   order: string[];
   preference: { from: number; order: string[]; by: string }[];
@@ -60,9 +62,20 @@ export interface Explained {
   truncated: boolean;
 }
 
-export function useHa() {
-  return useQuery({ queryKey: ["ha"], queryFn: ({ signal }) => data<{ groups: HaGroup[] }>("/api/v1/status/ha", {}, { signal }), refetchInterval: 5_000 });
+export interface Ha {
+  /** How senders name their replica. */
+  replicaLabel: string;
+  /** How they name their pair: the first of these that a series has counts. */
+  clusterLabels: string[];
+  groups: HaGroup[];
 }
+
+export function useHa() {
+  return useQuery({ queryKey: ["ha"], queryFn: ({ signal }) => data<Ha>("/api/v1/status/ha", {}, { signal }), refetchInterval: 5_000 });
+}
+
+/** The labels that a series of this pair has besides its own. */
+export const labelsOf = ({ label, cluster }: HaGroup): Labels => (label === null ? {} : { [label]: cluster });
 
 export function useExplained(match: string, start: number, end: number, limit: number, on: boolean) {
   return useQuery({

@@ -1,7 +1,8 @@
 // The frame around every page.
-import { Component, type ReactNode, Suspense, useEffect } from "react";
+import { Component, type ReactNode, useEffect, useState } from "react";
 import { Redirect, Route, Switch } from "wouter";
 import { Empty, Problem, Wait } from "../parts/state";
+import { load, loaded } from "./load";
 import { pages } from "./pages";
 import { Shell } from "./Shell";
 
@@ -16,9 +17,7 @@ export function App() {
           <Route path={`/${page.path}`} key={page.path}>
             <Titled title={page.title}>
               <Guard key={page.path}>
-                <Suspense fallback={<Wait height={420} />}>
-                  <page.view />
-                </Suspense>
+                <Fetched path={page.path} />
               </Guard>
             </Titled>
           </Route>
@@ -33,6 +32,17 @@ export function App() {
       </Switch>
     </Shell>
   );
+}
+
+/** A page as soon as its file is here. */
+function Fetched({ path }: { path: string }) {
+  const [View, setView] = useState(() => loaded(path));
+  const [fault, setFault] = useState<unknown>();
+  useEffect(() => {
+    if (!View) load(path).then(() => setView(() => loaded(path)), setFault);
+  }, [path, View]);
+  if (fault !== undefined) throw fault;
+  return View ? <View /> : <Wait height={420} />;
 }
 
 function Titled({ title, children }: { title: string; children: ReactNode }) {

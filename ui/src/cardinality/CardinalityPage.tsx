@@ -1,6 +1,6 @@
 // Which labels make the many series, what grew since another day, and what nobody asks for.
 import "./cardinality.css";
-import { IconX } from "@tabler/icons-react";
+import { IconListSearch, IconX } from "@tabler/icons-react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link } from "wouter";
@@ -18,15 +18,17 @@ const ROWS = ["20", "100", "1000", "10000"];
 /** Fewer queries say nothing of what is never asked for. */
 const QUERIES_TELLING = 100;
 const UNUSED_NAMED = 12;
+/** Compared with no other day. */
+const NONE = "none";
 const day = (back: number) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
 
-function useCounts(date: string, focus: string, match: string, limit: string, on = true) {
+function useCounts(date: string, focus: string, match: string, limit: string, every: number | false = 60_000) {
   return useQuery({
     queryKey: ["tsdb", date, focus, match, limit],
     queryFn: ({ signal }) => data<Cardinality>("/api/v1/status/tsdb", { date, focusLabel: focus, "match[]": match, limit }, { signal }),
     placeholderData: keepPreviousData,
-    enabled: on,
-    refetchInterval: 60_000,
+    enabled: date !== NONE,
+    refetchInterval: every,
   });
 }
 
@@ -60,7 +62,12 @@ export default function CardinalityPage() {
   }
   const limit = ROWS.includes(rows) ? rows : "20";
   const now = useCounts(date, focus, match, limit);
-  const before = useCounts(against, focus, match, "10000", against !== "");
+  const other = against || day(1);
+  const earlier = useCounts(other, focus, match, "10000", false);
+  // A store of its first day has nothing to compare with.
+  const before = other !== NONE && earlier.data && earlier.data.totalSeries > 0 ? earlier.data : undefined;
+  // Two hours have fewer series than a whole day, and that says nothing: what has more has grown for sure.
+  const part = date === "";
   const asked = useAsked();
   const counts = now.data;
   return (
@@ -81,10 +88,10 @@ export default function CardinalityPage() {
         </label>
         <label className="row small">against
           <select className="field" value={against} onChange={(event) => set({ against: event.target.value }, true)}>
-            <option value="">nothing</option>
-            <option value={day(1)}>yesterday</option>
+            <option value="">yesterday</option>
             <option value={day(7)}>a week ago</option>
             <option value={day(28)}>four weeks ago</option>
+            <option value={NONE}>nothing</option>
           </select>
         </label>
         <form
@@ -114,33 +121,33 @@ export default function CardinalityPage() {
       ) : !counts ? (
         <Wait height={420} />
       ) : counts.totalSeries === 0 ? (
-        <Empty title="No series here"><p>{match ? "Nothing that matches had a sample in that time. Take another day, or take the matchers away." : <>Nothing had a sample in that time. Take another day, or look at <Link href="/senders">who sends</Link>.</>}</p></Empty>
+        <div className="card"><Empty title="No series here" icon={<IconListSearch size={36} stroke={1.4} />}><p>{match ? "Nothing that matches had a sample in that time. Take another day, or take the matchers away." : <>Nothing had a sample in that time. Take another day, or look at <Link href="/senders">who sends</Link>.</>}</p></Empty></div>
       ) : (
         <>
           <Stats>
-            <Stat name="Series" value={whole(counts.totalSeries)} more={against && before.data ? <Change now={counts.totalSeries} before={before.data.totalSeries} /> : "with a sample in that time"} />
+            <Stat name="Series" value={whole(counts.totalSeries)} more={before ? <><Change now={counts.totalSeries} before={before.totalSeries} part={part} /> {part ? "" : `since ${other}`}</> : "with a sample in that time"} />
             <Stat name="Label pairs" value={whole(counts.headStats.numLabelPairs)} more={`${(counts.totalLabelValuePairs / Math.max(1, counts.totalSeries)).toFixed(1)} labels a series`} />
             <Stat name="Largest metric" value={short(counts.seriesCountByMetricName[0]?.value ?? 0)} unit="series" more={counts.seriesCountByMetricName[0]?.name} />
             <Stat name="Widest label" value={short(counts.labelValueCountByLabelName[0]?.value ?? 0)} unit="values" more={counts.labelValueCountByLabelName[0]?.name} />
           </Stats>
           {focus && (
             <Counts
-              title={`Values of ${focus}`} what="series" list={counts.seriesCountByFocusLabelValue} before={against ? before.data?.seriesCountByFocusLabelValue : undefined} total={counts.totalSeries}
+              title={`Values of ${focus}`} what="series" list={counts.seriesCountByFocusLabelValue} before={before?.seriesCountByFocusLabelValue} part={part} full={Number(limit)} total={counts.totalSeries}
               onPick={(value) => set({ match: narrowed(match, focus, value), focus: "" }, true)}
             />
           )}
           <div className="lists">
             <Counts
-              title="Metrics" what="series" list={counts.seriesCountByMetricName} before={against ? before.data?.seriesCountByMetricName : undefined} total={counts.totalSeries}
+              title="Metrics" what="series" list={counts.seriesCountByMetricName} before={before?.seriesCountByMetricName} part={part} full={Number(limit)} total={counts.totalSeries}
               onPick={(name) => set({ match: selector({ __name__: name }) }, true)} asked={asked && asked.queries >= QUERIES_TELLING ? asked.names : undefined}
             />
-            <Counts title="Labels by series" what="series" list={counts.seriesCountByLabelName} before={against ? before.data?.seriesCountByLabelName : undefined} total={counts.totalSeries} onPick={(name) => set({ focus: name }, true)} />
-            <Counts title="Labels by number of values" what="values" list={counts.labelValueCountByLabelName} before={against ? before.data?.labelValueCountByLabelName : undefined} onPick={(name) => set({ focus: name }, true)} />
+            <Counts title="Labels by series" what="series" list={counts.seriesCountByLabelName} before={before?.seriesCountByLabelName} part={part} full={Number(limit)} total={counts.totalSeries} onPick={(name) => set({ focus: name }, true)} />
+            <Counts title="Labels by number of values" what="values" list={counts.labelValueCountByLabelName} before={before?.labelValueCountByLabelName} part={part} full={Number(limit)} onPick={(name) => set({ focus: name }, true)} />
             <Counts
-              title="Label pairs" what="series" list={counts.seriesCountByLabelValuePair} before={against ? before.data?.seriesCountByLabelValuePair : undefined} total={counts.totalSeries}
+              title="Label pairs" what="series" list={counts.seriesCountByLabelValuePair} before={before?.seriesCountByLabelValuePair} part={part} full={Number(limit)} total={counts.totalSeries}
               onPick={(pair) => { const at = pair.indexOf("="); set({ match: narrowed(match, pair.slice(0, at), pair.slice(at + 1)) }, true); }}
             />
-            <Counts title="Labels by bytes of their values" what="bytes" list={counts.memoryInBytesByLabelName} before={undefined} onPick={(name) => set({ focus: name }, true)} show={bytes} />
+            <Counts title="Labels by bytes of their values" what="bytes" list={counts.memoryInBytesByLabelName} before={undefined} part={part} full={Number(limit)} onPick={(name) => set({ focus: name }, true)} show={bytes} />
           </div>
           <Advice counts={counts} match={match} asked={asked} />
         </>
@@ -160,28 +167,29 @@ function narrowed(match: string, name: string, value: string): string {
   return `${match.slice(0, open)}{${inside ? `${inside}, ` : ""}${one}}`;
 }
 
-function Change({ now, before }: { now: number; before: number | undefined }) {
-  if (before === undefined) return <span className="good">new</span>;
+function Change({ now, before, part }: { now: number; before: number | undefined; part: boolean }) {
+  if (before === undefined) return <span className="warn">new</span>;
+  if (part && now < before) return <span className="dim" title="Fewer than within all of that day, which says little of two hours">–</span>;
   if (now === before) return <span className="dim">same</span>;
   return <span className={now > before ? "warn" : "good"}>{now > before ? "+" : "−"}{short(Math.abs(now - before))}</span>;
 }
 
-function Counts({ title, what, list, before, total, onPick, asked, show = whole }: { title: string; what: string; list: Counted[]; before: Counted[] | undefined; total?: number; onPick: (name: string) => void; asked?: ReadonlySet<string> | undefined; show?: (value: number) => string }) {
+function Counts({ title, what, list, before, part, full, total, onPick, asked, show = whole }: { title: string; what: string; list: Counted[]; before: Counted[] | undefined; part: boolean; full: number; total?: number; onPick: (name: string) => void; asked?: ReadonlySet<string> | undefined; show?: (value: number) => string }) {
   const most = total ?? list[0]?.value ?? 1;
   const earlier = useMemo(() => before && new Map(before.map(({ name, value }) => [name, value])), [before]);
   const columns = useMemo<Column<Counted>[]>(() => {
     const all: Column<Counted>[] = [
-      { key: "name", title: "Name", width: "minmax(120px, 3fr)", by: (row) => row.name, show: (row) => <button type="button" className="link mono clip" style={{ maxWidth: "100%" }} dir="auto" title={row.name} onClick={() => onPick(row.name)}>{row.name || "(none)"}</button> },
-      { key: "value", title: what, width: "90px", right: true, by: (row) => row.value, show: (row) => show(row.value) },
+      { key: "name", title: "Name", width: "minmax(130px, 3fr)", by: (row) => row.name, show: (row) => <button type="button" className="link mono clip" style={{ maxWidth: "100%" }} dir="auto" title={row.name} onClick={() => onPick(row.name)}>{row.name || "(none)"}</button> },
+      { key: "value", title: what, width: "78px", right: true, by: (row) => row.value, show: (row) => show(row.value) },
     ];
-    if (earlier) all.push({ key: "change", title: "change", width: "80px", right: true, by: (row) => row.value - (earlier.get(row.name) ?? 0), show: (row) => <Change now={row.value} before={earlier.get(row.name)} /> });
-    all.push({ key: "share", title: "share", width: "minmax(60px, 1fr)", show: (row) => <Share part={row.value / most} /> });
+    if (earlier) all.push({ key: "change", title: "change", width: "76px", right: true, by: (row) => row.value - (earlier.get(row.name) ?? 0), show: (row) => <Change now={row.value} before={earlier.get(row.name)} part={part} /> });
+    all.push({ key: "share", title: "share", width: "minmax(52px, 1fr)", show: (row) => <Share part={row.value / most} /> });
     if (asked) all.push({ key: "asked", title: "asked for", width: "86px", by: (row) => (asked.has(row.name) ? 1 : 0), show: (row) => (asked.has(row.name) ? "yes" : <span className="warn" title="No query or rule that the server remembers names it">never</span>) });
     return all;
-  }, [what, earlier, most, onPick, asked, show]);
+  }, [what, earlier, part, most, onPick, asked, show]);
   return (
     <section className="card" aria-label={title}>
-      <header><h2>{title}</h2><span className="dim small num">{list.length}</span></header>
+      <header><h2>{title}</h2><span className="dim small num">{list.length === full ? `the first ${list.length}` : list.length}</span></header>
       {list.length === 0 ? <p className="dim small" style={{ padding: 16 }}>None.</p> : <VirtualTable rows={list} columns={columns} label={title} height={360} rowHeight={30} least={340} />}
     </section>
   );

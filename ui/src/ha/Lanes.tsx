@@ -42,8 +42,8 @@ export function Lanes({ series, start, end }: { series: ExplainedSeries; start: 
       { key: "at", title: "Time", width: narrow ? "116px" : "226px", by: (row) => row.at, show: (row) => <span className="num mono" title={showTime(row.at, zone, true)}>{showTime(row.at, zone, true).slice(narrow ? 11 : 0)}</span> },
       { key: "replica", title: "Replica", width: "minmax(80px, 130px)", by: (row) => row.replica, show: (row) => <span className="lane-tag"><i style={{ background: laneColour(row.lane) }} />{row.replica || "none"}</span> },
       { key: "value", title: "Value", width: "minmax(96px, 150px)", right: true, show: (row) => <span className="mono num" title={row.value}>{row.kind === "stale" ? <span className="dim">stale</span> : sample(row.value)}</span> },
-      { key: "kept", title: "In the series", width: "minmax(150px, 190px)", by: (row) => `${row.kept} ${row.verdict}`, show: (row) => <span className={`state ${row.kept ? "good" : ""}`}>{row.kept ? "✓" : "–"} {VERDICTS[row.verdict] ?? row.verdict}</span> },
-      { key: "why", title: "Why", width: "minmax(220px, 3fr)", show: (row) => <span title={row.why}>{row.why}</span> },
+      { key: "kept", title: "In the series", head: true, width: "minmax(150px, 190px)", by: (row) => `${row.kept} ${row.verdict}`, show: (row) => <span className={`state ${row.kept ? "good" : ""}`}>{row.kept ? "✓" : "–"} {VERDICTS[row.verdict] ?? row.verdict}</span> },
+      { key: "why", title: "Why", wide: true, width: "minmax(220px, 3fr)", show: (row) => <span title={row.why}>{row.why}</span> },
     ],
     [zone, narrow],
   );
@@ -81,7 +81,7 @@ export function Lanes({ series, start, end }: { series: ExplainedSeries; start: 
             ? `Fed by ${series.fedBy[0]?.replica || "one sender"} alone, without a switch.`
             : `${series.fedBy.length - 1} ${series.fedBy.length === 2 ? "switch" : "switches"} of source; each is a new colour in the lowest strip.`}{" "}
         {series.counter && "It is a counter: a switch waits for a value that does not fall. "}
-        {rows[0]?.interval ? `Samples come every ${seconds(rows[0].interval)}.` : ""}
+        {rows[0]?.interval ? `Samples come every ${seconds(rows[0].interval).replace(" ", "\u00a0")}.` : ""}
       </p>
       <div className="row wrap lanes-filter">
         {(["all", "kept", "dropped"] as const).map((one) => (

@@ -4,14 +4,14 @@ import { IconCircleCheck, IconCircleDashed, IconClockExclamation, IconGitMerge, 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link } from "wouter";
-import { type Explained, type HaGroup, type Lane, useExplained, useHa } from "../api/ha";
+import { type Explained, type HaGroup, labelsOf, type Lane, useExplained, useHa } from "../api/ha";
 import { ask } from "../api/client";
 import { Ago } from "../parts/ago";
 import { Stat, Stats } from "../parts/figures";
-import { LabelSet, quote, selector } from "../parts/labels";
+import { LabelSet, selector } from "../parts/labels";
 import { count, short, whole } from "../parts/number";
 import { queryLink, useParams } from "../parts/search";
-import { pairLabels, remoteWrite } from "../parts/setup";
+import { type PairNaming, pairLabels, remoteWrite } from "../parts/setup";
 import { Empty, Note, Problem, Snippet, Wait } from "../parts/state";
 import { laneColour } from "../query/palette";
 import { parseSpan, showSpan } from "../time/range";
@@ -49,7 +49,7 @@ export default function PairsPage() {
       ) : !ha.data ? (
         <Wait height={360} />
       ) : groups.length === 0 ? (
-        <NoPairs />
+        <NoPairs naming={ha.data} />
       ) : (
         <>
           <Stats>
@@ -67,12 +67,12 @@ export default function PairsPage() {
   );
 }
 
-function NoPairs() {
+function NoPairs({ naming }: { naming: PairNaming }) {
   return (
     <div className="card">
       <Empty title="No sender names a pair and a replica" icon={<IconGitMerge size={36} stroke={1.4} />}>
         <p>Two Prometheus servers become a pair by two external labels: the same cluster, and a replica each. Until then every sender's series are its own.</p>
-        <Snippet text={`${pairLabels()}\n${remoteWrite()}`} />
+        <Snippet text={`${pairLabels(naming)}\n${remoteWrite()}`} />
       </Empty>
     </div>
   );
@@ -100,12 +100,13 @@ function Pair({ group, onExplain }: { group: HaGroup; onExplain: (match: string)
   const [at] = useState(() => Date.now() / 1000);
   const names = useMemo(() => group.lanes.map((lane) => lane.replica).sort(), [group.lanes]);
   const colour = (replica: string) => laneColour(Math.max(0, names.indexOf(replica)));
-  const up = group.cluster ? `up{cluster=${quote(group.cluster)}}` : "up";
+  const own = labelsOf(group);
+  const up = selector({ ...own, __name__: "up" });
   const targets = useExplained(up, at - HOUR, at, 10, true);
   // Who sends what it did not scrape has no `up`: any of its series tell as much.
-  const others = useExplained(`{cluster=${quote(group.cluster)}}`, at - HOUR, at, 10, group.cluster !== "" && targets.data?.series.length === 0);
+  const others = useExplained(selector(own), at - HOUR, at, 10, group.label !== null && targets.data?.series.length === 0);
   const explained = others.data ? others : targets;
-  const boxes = useMemo(() => (explained.data ? feeding(explained.data, BOXES) : []), [explained.data]);
+  const boxes = useMemo(() => (explained.data ? feeding({ ...explained.data, series: explained.data.series.filter((one) => one.cluster === group.cluster) }, BOXES) : []), [explained.data, group.cluster]);
   const healthy = group.lanes.length > 1 && group.lanes.every((lane) => lane.state === "live");
   const lastOrder = group.preference.at(-1);
   return (
@@ -116,7 +117,7 @@ function Pair({ group, onExplain }: { group: HaGroup; onExplain: (match: string)
         <span className="soft small num">{count(group.series, "series", "series")}</span>
         <span className="grow" />
         <Prefer group={group} />
-        <button type="button" className="btn sm" onClick={() => onExplain(others.data ? `{cluster=${quote(group.cluster)}}` : up)}>Look at its series</button>
+        <button type="button" className="btn sm" onClick={() => onExplain(others.data ? selector(own) : up)}>Look at its series</button>
       </div>
       {group.warnings.length > 0 && (
         <div className="stack tight" style={{ padding: "12px 16px 0" }}>
@@ -151,12 +152,12 @@ function Pair({ group, onExplain }: { group: HaGroup; onExplain: (match: string)
         </div>
         <div className="stack tight">
           <dl className="facts-list">
-            <dt>Feeds now</dt><dd>{group.leading === null ? <span className="bad">nobody</span> : <span className="lane-tag"><i style={{ background: colour(group.leading) }} />{group.leading}</span>}</dd>
+            <dt>Feeds now</dt><dd>{group.leading === null ? group.targets.seen === 0 ? <span className="dim">no target’s up tells</span> : <span className="bad">nobody</span> : <span className="lane-tag"><i style={{ background: colour(group.leading) }} />{group.leading}</span>}</dd>
             <dt>Last switch</dt>
             <dd>{group.lastSwitch ? <><Ago at={group.lastSwitch.at} />: from {group.lastSwitch.from} to {group.lastSwitch.to}, because {group.lastSwitch.why}</> : "none within the last hour"}</dd>
             <dt>Asked first</dt><dd>{group.order.join(", then ")}{lastOrder && <span className="dim"> (by {lastOrder.by}, <Ago at={lastOrder.from} />)</span>}</dd>
-            {group.lanes.length > 1 && <><dt>From others</dt><dd className="num">{(100 * group.fillRatio).toFixed(1)} % of the last hour’s samples; {count(group.gapsFilled, "gap")} closed</dd></>}
-            <dt>Targets</dt><dd className="num">{whole(group.targets.seen)} seen within 5 minutes</dd>
+            {group.lanes.length > 1 && group.targets.seen > 0 && <><dt>From others</dt><dd className="num">{(100 * group.fillRatio).toFixed(1)} % of the last hour’s samples; {count(group.gapsFilled, "gap")} closed</dd></>}
+            <dt>Targets</dt><dd className="num">{group.targets.seen === 0 ? "none" : whole(group.targets.seen)} seen within 5 minutes</dd>
           </dl>
           {group.targets.oneReplicaOnlyCount > 0 && (
             <details open={group.targets.oneReplicaOnlyCount <= 5}>
@@ -165,7 +166,7 @@ function Pair({ group, onExplain }: { group: HaGroup; onExplain: (match: string)
                 {group.targets.oneReplicaOnly.slice(0, 20).map(({ labels, replica }) => (
                   <li key={JSON.stringify(labels)} className="row wrap" style={{ gap: 6 }}>
                     <span className="lane-tag small"><i style={{ background: colour(replica) }} />only {replica}</span>
-                    <LabelSet labels={labels} hide={["__name__", "cluster"]} />
+                    <LabelSet labels={labels} hide={["__name__", ...Object.keys(own)]} />
                     <Link className="small" href={queryLink(selector({ ...labels, __name__: "up" }), "raw")}>its samples</Link>
                   </li>
                 ))}
@@ -192,8 +193,12 @@ function Replica({ lane, colour, leads }: { lane: Lane; colour: string; leads: b
       <span className="small soft num" title="Newest sample"><Ago at={lane.newestSample} /></span>
       <span className="facts num">
         <span title="Samples received since the start of Weir">{short(lane.received)} received</span>
-        <span title="In the series, or kept in case the other fails">{Math.round((100 * lane.kept) / all)} % kept</span>
-        <span title="The other replica had them already">{Math.round((100 * lane.covered) / all)} % covered</span>
+        {lane.received > 0 && (
+          <>
+            <span title="In the series, or kept in case the other fails">{Math.round((100 * lane.kept) / all)} % kept</span>
+            <span title="The other replica had them already">{Math.round((100 * lane.covered) / all)} % covered</span>
+          </>
+        )}
         {lane.conflicts > 0 && <span className="warn">{whole(lane.conflicts)} in conflict</span>}
         {lane.lag !== null && <span className={lane.lag > 60 ? "warn" : ""}>lag {showSpan(Math.max(0, lane.lag))}</span>}
         {lane.clockSkew !== null && lane.clockSkew !== 0 && <span className={Math.abs(lane.clockSkew) >= CLOCKS_APART ? "warn" : ""} title="How far its clock is ahead of the first replica's; less than 10 s says little">clock {lane.clockSkew < 0 ? "−" : "+"}{showSpan(Math.abs(lane.clockSkew))}</span>}
@@ -242,7 +247,7 @@ function Explain({ match, range, groups, set }: { match: string; range: string; 
   const explained = useExplained(match, end - span, end, 50, match !== "");
   const series = explained.data?.series ?? [];
   const shown = series[Math.min(at, series.length - 1)];
-  const example = groups[0]?.cluster ? `up{cluster=${quote(groups[0].cluster)}}` : "up";
+  const example = selector({ ...(groups[0] && labelsOf(groups[0])), __name__: "up" });
   return (
     <section className="card" aria-label="A series lane by lane">
       <header><h2>A series lane by lane</h2><span className="dim small">What each replica sent, what of it was kept, and why</span></header>

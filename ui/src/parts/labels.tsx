@@ -9,8 +9,11 @@ export function quote(value: string): string {
   return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 }
 
-/** `name="value"`; names beyond ASCII stand in quotes. */
-export const matcher = (name: string, value: string, how = "=") => `${PLAIN_NAME.test(name) ? name : quote(name)}${how}${quote(value)}`;
+/** A label's name as PromQL reads it; names beyond ASCII stand in quotes. */
+export const labelName = (name: string) => (PLAIN_NAME.test(name) ? name : quote(name));
+
+/** `name="value"` */
+export const matcher = (name: string, value: string, how = "=") => `${labelName(name)}${how}${quote(value)}`;
 
 /** A selector that means exactly these labels, in PromQL. */
 export function selector(labels: Labels): string {

@@ -6,9 +6,18 @@ const here = () => `${location.origin}${prefix}`;
 /** What a Prometheus needs to send here. */
 export const remoteWrite = (more = "") => `remote_write:\n  - url: ${here()}/api/v1/write${more}`;
 
+/** How senders name their pair and themselves. */
+export interface PairNaming {
+  replicaLabel: string;
+  clusterLabels: string[];
+}
+
 /** What makes two Prometheus servers a pair. */
-export const pairLabels = (cluster = "eu1", replica = "a", remark = "b on the other one") =>
-  `global:\n  external_labels:\n    cluster: ${cluster.padEnd(12)}# the same on both\n    __replica__: ${replica.padEnd(8)}# ${remark}`;
+export function pairLabels(naming: PairNaming | undefined, cluster = "eu1", replica = "a", remark = "b on the other one") {
+  const lines = [[`${naming?.clusterLabels[0] ?? "cluster"}: ${cluster}`, "the same on both"], [`${naming?.replicaLabel ?? "__replica__"}: ${replica}`, remark]] as const;
+  const width = Math.max(...lines.map(([line]) => line.length)) + 3;
+  return `global:\n  external_labels:\n${lines.map(([line, why]) => `    ${line.padEnd(width)}# ${why}`).join("\n")}`;
+}
 
 export const RULE_FILES = 'rules:\n  files: [rules/*.yml]      # in weir.yml; or: weir serve --rules "rules/*.yml"';
 

@@ -36,7 +36,7 @@ export default function QueriesPage() {
       <div className="page-head"><h1>Queries</h1></div>
       <section className="card" aria-label="Running now">
         <header><h2>Running now</h2><span className="dim small num">{active.data ? count(active.data.length, "query", "queries") : ""}</span></header>
-        {active.error && !active.data ? <div className="body"><Problem error={active.error} what="Running queries could not be listed." /></div> : !active.data ? <Wait height={110} /> : <Active queries={active.data} />}
+        {active.error && !active.data ? <div className="body"><Problem error={active.error} what="Running queries could not be listed." /></div> : !active.data ? <Wait height={90} /> : <Active queries={active.data} />}
       </section>
       <section className="card" aria-label="Most expensive">
         <header>
@@ -92,7 +92,7 @@ function Top({ top, by }: { top: TopQueries; by: By }) {
   const columns = useMemo<Column<TopQuery>[]>(
     () => [
       { key: "query", title: "Query", width: "minmax(260px, 4fr)", by: (row) => row.query, show: (row) => <Link className="mono" href={queryLink(row.query, row.timeRangeSeconds > 0 ? "graph" : "table")} title={row.query}>{row.query}</Link> },
-      { key: "asker", title: "Last asked by", width: "minmax(180px, 2.2fr)", by: (row) => row.lastAsker, show: (row) => <span title={row.lastAsker}>{row.lastAsker.replace(BROWSER, " a browser")}</span> },
+      { key: "asker", title: "Last asked by", wide: true, width: "minmax(180px, 2.2fr)", by: (row) => row.lastAsker, show: (row) => <span title={row.lastAsker}>{row.lastAsker.replace(BROWSER, " a browser")}</span> },
       { key: "range", title: "Range", width: "90px", right: true, by: (row) => row.timeRangeSeconds, show: (row) => (row.timeRangeSeconds > 0 ? showSpan(row.timeRangeSeconds) : "instant") },
       { key: "count", title: "Times", width: "90px", right: true, by: (row) => row.count, show: (row) => whole(row.count) },
       ...(by === "count" ? [] : [{ key: "cost", title: by === "memory" ? "Memory each" : by === "total" ? "Time in all" : "Time each", width: "110px", right: true, pin: true, by: (row: TopQuery) => cost(row, by), show: (row: TopQuery) => (by === "memory" ? bytes(cost(row, by)) : took(cost(row, by))) }]),

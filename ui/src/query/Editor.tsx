@@ -1,5 +1,5 @@
 // The expression editor: completion from the server's labels, errors from its parser, signatures of functions.
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, startCompletion } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, type CompletionSource, completionKeymap, startCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { forceLinting, linter, lintKeymap } from "@codemirror/lint";
@@ -11,6 +11,7 @@ import { PromQLExtension } from "@prometheus-io/codemirror-promql";
 import { useEffect, useImperativeHandle, useRef, type Ref } from "react";
 import { authorized, prefix } from "../api/client";
 import { check, fromNotes } from "./lint";
+import { history as asked } from "./remember";
 import { signatures } from "./signature";
 
 const colours = HighlightStyle.define([
@@ -24,6 +25,26 @@ const colours = HighlightStyle.define([
   { tag: [tags.comment], color: "var(--ink-3)", fontStyle: "italic" },
   { tag: [tags.invalid], color: "var(--bad)" },
 ]);
+
+const PAST_OFFERED = 6;
+
+/** Earlier expressions that begin with what stands there. */
+const past: CompletionSource = ({ state, pos }) => {
+  const text = state.doc.toString();
+  const found = pos === text.length && text !== "" ? asked().filter((one) => one.startsWith(text) && one !== text) : [];
+  return found.length === 0 ? null : { from: 0, filter: false, options: found.slice(0, PAST_OFFERED).map((label) => ({ label, detail: "asked before", boost: -99 })) };
+};
+
+/** As in a shell: from an empty editor, or from an earlier expression, to the one before or after it. */
+const walk = (by: 1 | -1) => (editor: EditorView) => {
+  const { doc } = editor.state;
+  const [all, text] = [asked(), doc.toString()];
+  const at = text === "" ? -1 : all.indexOf(text);
+  const next = at + by < 0 ? "" : all[at + by];
+  if ((at < 0 && text !== "") || (at < 0 && by < 0) || next === undefined || doc.lines > 1) return false;
+  editor.dispatch({ changes: { from: 0, to: doc.length, insert: next }, selection: { anchor: next.length } });
+  return true;
+};
 
 /** The answer brought other warnings: without it the editor has no reason to look again. */
 const noted = StateEffect.define<null>();
@@ -57,6 +78,8 @@ export function Editor({ value, label, onRun, warnings = [], infos = [], ref }: 
       .activateLinter(false)
       .setComplete({ remote: { url: prefix || "/", apiPrefix: prefix ? "/api/v1" : "api/v1", fetchFn: authorized, lookbackInterval: 43_200_000 } });
     const run = (editor: EditorView) => {
+      // Also what is still looked up: it would open over the answer.
+      closeCompletion(editor);
       live.current.onRun(editor.state.doc.toString());
       return true;
     };
@@ -76,6 +99,7 @@ export function Editor({ value, label, onRun, warnings = [], infos = [], ref }: 
           EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", autocapitalize: "off" }),
           placeholder("Write an expression, for example  rate(http_requests_total[5m])"),
           promql.asExtension(),
+          EditorState.languageData.of(() => [{ autocomplete: past }]),
           signatures,
           linter(async (editor) => {
             const text = editor.state.doc.toString();
@@ -90,7 +114,7 @@ export function Editor({ value, label, onRun, warnings = [], infos = [], ref }: 
               { key: "Alt-/", run: startCompletion },
             ]),
           ),
-          keymap.of([...closeBracketsKeymap, ...completionKeymap, { key: "Enter", run }, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
+          keymap.of([...closeBracketsKeymap, ...completionKeymap, { key: "Enter", run }, { key: "ArrowUp", run: walk(1) }, { key: "ArrowDown", run: walk(-1) }, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
         ],
       }),
     });

@@ -1,6 +1,8 @@
 // The first screen: what to ask, or, where nothing has arrived yet, how to send.
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "wouter";
 import { data } from "../api/client";
+import { useHa } from "../api/ha";
 import { pairLabels, remoteWrite } from "../parts/setup";
 import { Snippet, Wait } from "../parts/state";
 import type { Tab } from "./state";
@@ -21,17 +23,7 @@ export function FirstSteps({ onPick }: { onPick: (expr: string, tab: Tab) => voi
     refetchInterval: (query) => (query.state.data?.length ? false : 3_000),
   });
   if (!some.data) return some.error ? null : <Wait height={200} />;
-  if (some.data.length === 0) {
-    return (
-      <section className="card first">
-        <div className="body stack">
-          <h2>Nothing has arrived yet</h2>
-          <p className="soft">Both Prometheus servers of a pair get these lines; only the value of __replica__ differs. This page notices by itself when the first samples are here.</p>
-          <Snippet label="Copy the configuration" text={`${pairLabels()}\n\n${remoteWrite()}`} />
-        </div>
-      </section>
-    );
-  }
+  if (some.data.length === 0) return <NothingYet />;
   const past = history().slice(0, 5);
   return (
     <section className="first-grid" aria-label="Suggestions">
@@ -60,10 +52,25 @@ export function FirstSteps({ onPick }: { onPick: (expr: string, tab: Tab) => voi
         <dl className="keys">
           <dt><kbd>Enter</kbd></dt><dd>ask</dd>
           <dt><kbd>Shift</kbd> <kbd>Enter</kbd></dt><dd>new line</dd>
+          <dt><kbd>↑</kbd></dt><dd>what was asked before</dd>
           <dt><kbd>/</kbd></dt><dd>to the editor</dd>
           <dt><kbd>Ctrl</kbd> <kbd>K</kbd></dt><dd>find pages, metrics, alerts</dd>
           <dt><kbd>g</kbd> <kbd>h</kbd></dt><dd>to the HA pairs; the rail's tips name the others</dd>
         </dl>
+      </div>
+    </section>
+  );
+}
+
+function NothingYet() {
+  const ha = useHa();
+  return (
+    <section className="card first">
+      <div className="body stack">
+        <h2>Nothing has arrived yet</h2>
+        <p className="soft">Both Prometheus servers of a pair get these lines; only the value of {ha.data?.replicaLabel ?? "__replica__"} differs. This page notices by itself when the first samples are here.</p>
+        <Snippet label="Copy the configuration" text={`${pairLabels(ha.data)}\n\n${remoteWrite()}`} />
+        <p className="soft">What else a new Weir needs, and whether it is done, stands on <Link href="/status">the status page</Link>.</p>
       </div>
     </section>
   );

@@ -4,20 +4,14 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 import type { Labels, Series } from "../api/types";
 import { seconds as showSeconds, bytes, short } from "../parts/number";
-import { SeriesName } from "../parts/labels";
+import { LabelSet, SeriesName } from "../parts/labels";
 import type { Range } from "../time/range";
 import { fields, showTime, type Zone } from "../time/zone";
+import type { Mark } from "./Exemplars";
 import { type Columns, stack } from "./matrix";
 import { stroke } from "./palette";
 import type { Episode } from "./run";
 import type { Mode, Nulls } from "./state";
-
-export interface Mark {
-  at: number;
-  value: number;
-  labels: Labels;
-  series: Labels;
-}
 
 interface Props {
   series: Series[];
@@ -34,6 +28,8 @@ interface Props {
   focus: number | undefined;
   episodes: Episode[];
   marks: Mark[];
+  picked: Mark | undefined;
+  onPick: (mark: Mark) => void;
   onZoom: (start: number, end: number) => void;
   onOut: () => void;
 }
@@ -76,17 +72,19 @@ interface Tip {
   top: number;
   rows: { index: number; value: number }[];
   more: number;
+  /** The exemplar under the pointer. */
+  mark: Mark | undefined;
 }
 
 export function Graph(props: Props) {
-  const { series, plain, range, mode, log, nulls, zone, dark, hidden, onZoom, onOut, episodes, marks } = props;
+  const { series, plain, range, mode, log, nulls, zone, dark, hidden, onZoom, onOut, episodes, marks, picked, onPick } = props;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const [tip, setTip] = useState<Tip>();
   const [width, setWidth] = useState(0);
   const unit = useMemo(() => unitOf(series), [series]);
-  const live = useRef({ onZoom, onOut, episodes, marks, plain, hidden });
-  live.current = { onZoom, onOut, episodes, marks, plain, hidden };
+  const live = useRef({ onZoom, onOut, onPick, episodes, marks, picked, plain, hidden });
+  live.current = { onZoom, onOut, onPick, episodes, marks, picked, plain, hidden };
 
   useEffect(() => {
     const element = host.current as HTMLElement;
@@ -157,6 +155,14 @@ export function Graph(props: Props) {
         }),
       ],
       hooks: {
+        init: [
+          (u) => {
+            u.over.addEventListener("click", ({ offsetX, offsetY }) => {
+              const mark = markAt(u, live.current.marks, offsetX, offsetY);
+              if (mark) live.current.onPick(mark);
+            });
+          },
+        ],
         setSelect: [
           (u) => {
             if (u.select.width > 4) live.current.onZoom(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
@@ -164,7 +170,7 @@ export function Graph(props: Props) {
           },
         ],
         drawClear: [(u) => drawEpisodes(u, live.current.episodes, warn)],
-        draw: [(u) => drawMarks(u, live.current.marks, colour("--accent"), colour("--card"))],
+        draw: [(u) => drawMarks(u, live.current.marks, live.current.picked, colour("--ink"), colour("--card"))],
         setCursor: [
           (u) => {
             const { idx, left = -1, top = -1 } = u.cursor;
@@ -183,7 +189,7 @@ export function Graph(props: Props) {
               rows.push({ index, value, far: Math.abs(drawn - wanted) });
             }
             rows.sort((left, right) => left.far - right.far);
-            setTip({ at, index: idx, left, top, rows: rows.slice(0, TOOLTIP_ROWS), more: Math.max(0, rows.length - TOOLTIP_ROWS) });
+            setTip({ at, index: idx, left, top, rows: rows.slice(0, TOOLTIP_ROWS), more: Math.max(0, rows.length - TOOLTIP_ROWS), mark: markAt(u, live.current.marks, left, top) });
           },
         ],
       },
@@ -223,10 +229,10 @@ export function Graph(props: Props) {
     plot.current?.setSeries(props.focus === undefined ? null : props.focus + 1, { focus: true });
   }, [props.focus]);
   // biome-ignore lint: bands and marks are drawn over the same plot
-  useEffect(() => plot.current?.redraw(false), [episodes, marks]);
+  useEffect(() => plot.current?.redraw(false), [episodes, marks, picked]);
 
   const firing = tip ? episodes.filter((one) => one.start - range.step <= tip.at && tip.at <= one.end + range.step) : [];
-  const near = tip ? nearest(marks, tip.at, range) : undefined;
+  const near = tip?.mark;
   return (
     <div className="graph" role="img" aria-label={`Graph of ${series.length} series; the table tab has the same numbers`}>
       <div ref={host} className="graph-host" style={{ height: HEIGHT }} />
@@ -249,10 +255,8 @@ export function Graph(props: Props) {
           ))}
           {near && (
             <div className="tip-mark small">
-              exemplar {exact(near.value)}{" "}
-              {Object.entries(near.labels).map(([name, value]) => (
-                <span key={name} className="mono wrapped">{name}={value} </span>
-              ))}
+              <div>Exemplar <b className="num">{unit(near.value)}</b>; click to keep it</div>
+              <LabelSet labels={near.labels} />
             </div>
           )}
         </div>
@@ -302,17 +306,25 @@ function drawEpisodes(u: uPlot, episodes: Episode[], colour: string) {
   ctx.restore();
 }
 
-function drawMarks(u: uPlot, marks: Mark[], colour: string, edge: string) {
+/** How far a mark reaches from its middle, in pixels of CSS. */
+const MARK = 4.5;
+
+/** Where a mark stands, from the plot's corner; what lies outside the axis stands at its edge. */
+function placeOf(u: uPlot, { at, value }: Mark): [x: number, y: number] {
+  const y = u.valToPos(value, "y");
+  return [u.valToPos(at, "x"), Math.max(MARK, Math.min(u.over.clientHeight - MARK, Number.isNaN(y) ? Number.POSITIVE_INFINITY : y))];
+}
+
+function drawMarks(u: uPlot, marks: Mark[], picked: Mark | undefined, colour: string, edge: string) {
   const { ctx, bbox } = u;
-  const size = 4.5 * devicePixelRatio;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  ctx.fillStyle = colour;
-  ctx.strokeStyle = edge;
-  for (const { at, value } of marks) {
-    const [x, y] = [u.valToPos(at, "x", true), Math.max(bbox.top + size, Math.min(bbox.top + bbox.height - size, u.valToPos(value, "y", true)))];
+  ctx.translate(bbox.left, bbox.top);
+  ctx.scale(devicePixelRatio, devicePixelRatio);
+  [ctx.fillStyle, ctx.strokeStyle] = [colour, edge];
+  const diamond = ([x, y]: [number, number], size: number) => {
     ctx.beginPath();
     ctx.moveTo(x, y - size);
     ctx.lineTo(x + size, y);
@@ -321,14 +333,30 @@ function drawMarks(u: uPlot, marks: Mark[], colour: string, edge: string) {
     ctx.closePath();
     ctx.fill();
     ctx.stroke();
+  };
+  // Of those that would hide each other one is drawn.
+  const taken = new Set<string>();
+  for (const mark of marks) {
+    const place = placeOf(u, mark);
+    const cell = place.map((part) => Math.round(part / 3)).join();
+    if (!taken.has(cell)) diamond(place, MARK);
+    taken.add(cell);
+  }
+  if (picked) {
+    ctx.strokeStyle = colour;
+    ctx.fillStyle = edge;
+    ctx.lineWidth = 2.5;
+    diamond(placeOf(u, picked), MARK + 2.5);
   }
   ctx.restore();
 }
 
-function nearest(marks: Mark[], at: number, range: Range): Mark | undefined {
-  let [best, far] = [undefined as Mark | undefined, Math.max(range.step, (range.end - range.start) / 100)];
+/** The mark nearest to a place on the plot, within reach of a pointer. */
+function markAt(u: uPlot, marks: Mark[], left: number, top: number): Mark | undefined {
+  let [best, far] = [undefined as Mark | undefined, MARK + 6];
   for (const mark of marks) {
-    const away = Math.abs(mark.at - at);
+    const [x, y] = placeOf(u, mark);
+    const away = Math.hypot(x - left, y - top);
     if (away < far) [best, far] = [mark, away];
   }
   return best;

@@ -1,25 +1,29 @@
 // A panel's graph tab: lines, legend, and what else the series are drawn with.
 import { useComputedColorScheme } from "@mantine/core";
 import { useMemo, useState } from "react";
-import type { ExemplarSeries, Labels, Series } from "../api/types";
+import type { Labels, Series } from "../api/types";
 import { Empty } from "../parts/state";
 import { type Range, showSpan } from "../time/range";
 import { useZone } from "../time/zone";
-import { Graph, type Mark, unitOf } from "./Graph";
+import { Exemplars, type Found, type Mark } from "./Exemplars";
+import { Graph, unitOf } from "./Graph";
 import { Legend } from "./Legend";
 import { columns } from "./matrix";
-import { distinguish, type Episode, toNumber } from "./run";
+import { distinguish, type Episode } from "./run";
 import type { PanelState } from "./state";
 
 /** Lines that can be drawn and told apart at all; beyond, the strongest help is a better expression. */
 const LINES_MAX = 1000;
+
+const NONE: Mark[] = [];
 
 interface Props {
   series: Series[];
   range: Range;
   panel: PanelState;
   episodes: Episode[];
-  exemplars: ExemplarSeries[];
+  /** Where they are wanted. */
+  exemplars: Found | undefined;
   onZoom: (start: number, end: number) => void;
   onOut: () => void;
 }
@@ -38,13 +42,10 @@ export function GraphView({ series: all, range, panel, episodes, exemplars, onZo
   const { common, names } = useMemo(() => tell(series.map((one) => one.metric)), [series]);
   const data = useMemo(() => columns(series, range, panel.nulls), [series, range, panel.nulls]);
   const unit = useMemo(() => unitOf(series), [series]);
-  const marks = useMemo<Mark[]>(
-    () =>
-      exemplars.flatMap(({ seriesLabels, exemplars }) =>
-        exemplars.map(({ labels, value, timestamp }) => ({ at: timestamp, value: toNumber(value), labels, series: seriesLabels })),
-      ),
-    [exemplars],
-  );
+  const [chosen, setPicked] = useState<Mark>();
+  const marks = exemplars?.marks ?? NONE;
+  // Another range brings other marks.
+  const picked = chosen && marks.includes(chosen) ? chosen : undefined;
   if (series.length === 0) {
     return (
       <Empty title="No series has a point in this range">
@@ -68,10 +69,13 @@ export function GraphView({ series: all, range, panel, episodes, exemplars, onZo
         focus={focus}
         episodes={episodes}
         marks={marks}
+        picked={picked}
+        onPick={setPicked}
         onZoom={onZoom}
         onOut={onOut}
       />
       <Legend names={names} common={common} data={data} unit={unit} dark={dark} hidden={hidden} onHidden={setHidden} onFocus={setFocus} />
+      {exemplars && <Exemplars found={exemplars} picked={picked} onPick={setPicked} unit={unit} />}
       <p className="panel-foot dim small">
         {all.length > series.length && `The first ${series.length} of ${all.length} series are drawn. `}
         {series.some((one) => one.histograms?.length) && "Of histograms the number of observations is drawn; the heat map shows where they lie. "}

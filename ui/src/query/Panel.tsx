@@ -7,13 +7,14 @@ import { count, short, took } from "../parts/number";
 import { Empty, Note, Problem, Wait } from "../parts/state";
 import { grid, niceStep, type View } from "../time/range";
 import { Editor, type EditorHandle } from "./Editor";
+import type { Mark } from "./Exemplars";
 import { ExplainView } from "./ExplainView";
 import { GraphView } from "./GraphView";
 import { HeatView } from "./HeatView";
 import { HistoryMenu } from "./HistoryMenu";
 import { ShareMenu } from "./PanelMenu";
 import { RawView } from "./RawView";
-import { asSeries, type Episode, useExemplars, useInstant, useRange, useTrace } from "./run";
+import { asSeries, type Episode, isHistogram, useExemplars, useInstant, useRange, useTrace } from "./run";
 import type { Mode, Nulls, PanelState, Tab } from "./state";
 import { TableView } from "./TableView";
 
@@ -24,6 +25,8 @@ const TABS: { tab: Tab; title: string; icon: typeof IconTable }[] = [
   { tab: "raw", title: "Raw", icon: IconTimeline },
   { tab: "explain", title: "Explain", icon: IconTopologyStar3 },
 ];
+
+const NO_MARKS: Mark[] = [];
 
 /** Points a graph asks for: as many as a reader can tell apart. */
 export const POINTS = 500;
@@ -49,8 +52,9 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
   const editor = useRef<EditorHandle>(null);
   const [formatError, setFormatError] = useState("");
   const range = useMemo(() => grid(view, now, step ?? niceStep(view.span, POINTS)), [view, now, step]);
-  const { expr, tab } = panel;
-  const matrix = useRange(expr, range, tab === "graph" || tab === "heat");
+  const { expr } = panel;
+  const matrix = useRange(expr, range, panel.tab === "" || panel.tab === "graph" || panel.tab === "heat");
+  const tab = panel.tab || (matrix.data && isHistogram(matrix.data.answer) ? "heat" : "graph");
   const vector = useInstant(expr, view.end ?? now, tab === "table");
   const trace = useTrace(expr, range, tab === "explain");
   const exemplars = useExemplars(expr, range, tab === "graph" && panel.exemplars);
@@ -89,7 +93,7 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
     return tab === "heat" ? (
       <HeatView series={series} range={matrix.data.range} expr={expr} />
     ) : (
-      <GraphView series={series} range={matrix.data.range} panel={panel} episodes={episodes} exemplars={panel.exemplars ? (exemplars.data?.data ?? []) : []} onZoom={onZoom} onOut={onOut} />
+      <GraphView series={series} range={matrix.data.range} panel={panel} episodes={episodes} exemplars={panel.exemplars ? { marks: exemplars.data ?? NO_MARKS, asking: exemplars.isPending, error: exemplars.error } : undefined} onZoom={onZoom} onOut={onOut} />
     );
   };
   return (
@@ -124,12 +128,12 @@ export const Panel = memo(function Panel({ panel, index, alone, view, now, step,
             </button>
           ))}
         </div>
-        {tab === "graph" && <GraphOptions panel={panel} onChange={onChange} />}
+        {expr.trim() !== "" && tab === "graph" && <GraphOptions panel={panel} onChange={onChange} />}
         <div className="row panel-end">
           <span className="panel-stats small dim num" aria-live="polite">
           {current?.isFetching ? "asking …" : answer && stats ? `${count(asSeries(answer).length, "series", "series")} · ${short(stats.samples.totalQueryableSamples)} ${stats.samples.totalQueryableSamples === 1 ? "sample" : "samples"} · ${took(stats.timings.execTotalTime)}` : ""}
         </span>
-        <ShareMenu panel={panel} range={range} answer={answer} card={card} />
+        {expr.trim() !== "" && <ShareMenu panel={{ ...panel, tab }} range={range} answer={answer} card={card} />}
         {!alone && (
           <button type="button" className="btn quiet icon sm" aria-label={`Remove expression ${index + 1}`} title="Remove" onClick={onRemove}>
             <IconTrash size={16} aria-hidden />

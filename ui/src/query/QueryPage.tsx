@@ -45,7 +45,7 @@ export default function QueryPage() {
   const zoom = useCallback((start: number, end: number) => look({ span: Math.max(1, end - start), end }), [look]);
   const out = useCallback(() => look(zoomedOut(live.current.view)), [look]);
   const set = useCallback((index: number, panel: PanelState) => change({ panels: live.current.panels.map((one, at) => (at === index ? panel : one)) }), [change]);
-  const add = useCallback((expr: string) => change({ panels: [...live.current.panels, emptyPanel(expr, expr ? "table" : "graph")].slice(-PANELS_MAX) }), [change]);
+  const add = useCallback((expr: string) => change({ panels: [...live.current.panels, emptyPanel(expr, expr ? "table" : "")].slice(-PANELS_MAX) }), [change]);
   // biome-ignore lint: the view is told apart by what it holds
   const view = useMemo(() => state.view, [state.view.span, state.view.end]);
   const step = state.step;

@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ask } from "../api/client";
 import type { ExemplarSeries, Labels, Point, QueryAnswer, Series } from "../api/types";
 import type { Range } from "../time/range";
+import type { Mark } from "./Exemplars";
 
 export function useRange(expr: string, range: Range, on: boolean) {
   return useQuery({
@@ -44,12 +45,17 @@ export function useTrace(expr: string, range: Range, on: boolean) {
   });
 }
 
+const marksOf = ({ data }: { data: ExemplarSeries[] }): Mark[] =>
+  data.flatMap(({ seriesLabels, exemplars }) => exemplars.map(({ labels, value, timestamp }) => ({ at: timestamp, value: toNumber(value), labels, series: seriesLabels })));
+
 export function useExemplars(expr: string, range: Range, on: boolean) {
   return useQuery({
     queryKey: ["exemplars", expr, range.start, range.end],
     queryFn: ({ signal }) => ask<{ data: ExemplarSeries[] }>("/api/v1/query_exemplars", { query: expr, start: range.start, end: range.end }, { method: "POST", signal }),
     enabled: on && expr.trim() !== "",
     placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+    select: marksOf,
   });
 }
 
@@ -94,6 +100,13 @@ export function asSeries(answer: QueryAnswer): Series[] {
   const { data } = answer;
   if (data.resultType === "scalar" || data.resultType === "string") return [{ metric: {}, value: data.result as Point }];
   return data.result as Series[];
+}
+
+/** Whether the answer is buckets, classic or native, and nothing else. */
+export function isHistogram({ data }: QueryAnswer): boolean {
+  if (data.resultType !== "matrix") return false;
+  const series = data.result as Series[];
+  return series.length > 0 && (series.every((one) => one.histograms?.length) || (series.length > 1 && series.every((one) => one.metric["le"] !== undefined)));
 }
 
 /** Values that a number in text can take, `NaN` for what is none. */

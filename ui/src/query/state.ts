@@ -8,7 +8,8 @@ export type Nulls = "gap" | "join" | "zero";
 
 export interface PanelState {
   expr: string;
-  tab: Tab;
+  /** Empty where nobody chose: lines, or the heat map where the answer is a histogram. */
+  tab: Tab | "";
   mode: Mode;
   log: boolean;
   nulls: Nulls;
@@ -27,14 +28,15 @@ export interface PageState {
   alerts: boolean;
 }
 
-export const emptyPanel = (expr = "", tab: Tab = "graph"): PanelState => ({ expr, tab, mode: "lines", log: false, nulls: "gap", exemplars: false });
+export const emptyPanel = (expr = "", tab: Tab | "" = ""): PanelState => ({ expr, tab, mode: "lines", log: false, nulls: "gap", exemplars: false });
 
 export const PANELS_MAX = 12;
 
 /** From Prometheus 2 (`0`, `1`), Prometheus 3 and ourselves. */
-function tabOf(text: string | null): Tab {
+function tabOf(text: string | null): Tab | "" {
   if (text === "1" || text === "table") return "table";
-  return text === "heat" || text === "raw" || text === "explain" ? text : "graph";
+  if (text === "0") return "graph";
+  return text === "graph" || text === "heat" || text === "raw" || text === "explain" ? text : "";
 }
 
 export function readState(search: string): PageState {
@@ -88,7 +90,7 @@ export function writeState(state: PageState): string {
   state.panels.forEach((panel, index) => {
     const set = (name: string, value: string) => params.set(`g${index}.${name}`, value);
     set("expr", panel.expr);
-    set("tab", panel.tab);
+    if (panel.tab) set("tab", panel.tab);
     if (panel.mode !== "lines") set("display_mode", panel.mode);
     if (panel.log) set("log", "1");
     if (panel.nulls !== "gap") set("nulls", panel.nulls);

@@ -4,23 +4,24 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { ask } from "../api/client";
+import { useHa } from "../api/ha";
 import type { QueryAnswer, Series } from "../api/types";
 import { short } from "../parts/number";
-import { quote } from "../parts/labels";
+import { labelName, quote } from "../parts/labels";
 import { queryLink } from "../parts/search";
 import { Empty, Problem, Snippet, Wait } from "../parts/state";
 import { type Column, VirtualTable } from "../parts/VirtualTable";
 import { showSpan } from "../time/range";
 
-/** What is asked for, by the name of the column. */
+/** What is asked for, by the name of the column; `BY` stands for the labels that tell one Prometheus from another. */
 const ASKED = {
-  rate: "sum by (cluster, instance) (rate(prometheus_remote_storage_samples_total[2m]))",
-  pending: "sum by (cluster, instance) (prometheus_remote_storage_samples_pending)",
-  lag: "max by (cluster, instance) (prometheus_remote_storage_highest_timestamp_in_seconds) - min by (cluster, instance) (prometheus_remote_storage_queue_highest_sent_timestamp_seconds)",
-  failed: "sum by (cluster, instance) (increase(prometheus_remote_storage_samples_failed_total[1h]))",
-  retried: "sum by (cluster, instance) (increase(prometheus_remote_storage_samples_retried_total[1h]))",
-  dropped: "sum by (cluster, instance) (increase(prometheus_remote_storage_samples_dropped_total[1h]))",
-  shards: "sum by (cluster, instance) (prometheus_remote_storage_shards)",
+  rate: "sum BY (rate(prometheus_remote_storage_samples_total[2m]))",
+  pending: "sum BY (prometheus_remote_storage_samples_pending)",
+  lag: "max BY (prometheus_remote_storage_highest_timestamp_in_seconds) - min BY (prometheus_remote_storage_queue_highest_sent_timestamp_seconds)",
+  failed: "sum BY (increase(prometheus_remote_storage_samples_failed_total[1h]))",
+  retried: "sum BY (increase(prometheus_remote_storage_samples_retried_total[1h]))",
+  dropped: "sum BY (increase(prometheus_remote_storage_samples_dropped_total[1h]))",
+  shards: "sum BY (prometheus_remote_storage_shards)",
 } as const;
 
 interface Row extends Partial<Record<keyof typeof ASKED, number>> {
@@ -30,15 +31,20 @@ interface Row extends Partial<Record<keyof typeof ASKED, number>> {
 }
 
 function useRows() {
+  const ha = useHa();
+  const naming = ha.data?.clusterLabels;
   return useQuery({
-    queryKey: ["own-metrics"],
+    queryKey: ["own-metrics", naming],
+    enabled: !ha.isPending,
     queryFn: async ({ signal }) => {
       const instant = async (query: string) => (await ask<QueryAnswer>("/api/v1/query", { query }, { method: "POST", signal })).data.result as Series[];
       const names = Object.keys(ASKED) as (keyof typeof ASKED)[];
-      const [versions, ...columns] = await Promise.all([instant("prometheus_build_info"), ...names.map((name) => instant(ASKED[name]))]);
+      const by = `by (${[...(naming ?? []), "instance"].map(labelName).join(", ")})`;
+      const [versions, ...columns] = await Promise.all([instant("prometheus_build_info"), ...names.map((name) => instant(ASKED[name].replaceAll("BY", by)))]);
       const found = new Map<string, Row>();
-      const row = ({ metric }: Series) => {
-        const [cluster, instance] = [metric["cluster"] ?? "", metric["instance"] ?? ""];
+      const who = ({ metric }: Series) => [naming?.map((name) => metric[name]).find(Boolean) ?? "", metric["instance"] ?? ""] as const;
+      const row = (series: Series) => {
+        const [cluster, instance] = who(series);
         const one = found.get(`${cluster} ${instance}`) ?? { cluster, instance };
         found.set(`${cluster} ${instance}`, one);
         return one;
@@ -46,9 +52,9 @@ function useRows() {
       names.forEach((name, index) => {
         for (const series of columns[index] ?? []) row(series)[name] = Number(series.value?.[1]);
       });
-      for (const { metric } of versions ?? []) {
-        const known = found.get(`${metric["cluster"] ?? ""} ${metric["instance"] ?? ""}`);
-        if (known && metric["version"]) known.version = metric["version"];
+      for (const series of versions ?? []) {
+        const known = found.get(who(series).join(" "));
+        if (known && series.metric["version"]) known.version = series.metric["version"];
       }
       return [...found.values()].sort((left, right) => (left.cluster + left.instance < right.cluster + right.instance ? -1 : 1));
     },
@@ -61,7 +67,7 @@ const number = (key: keyof typeof ASKED, title: string, width: string, show: (va
 
 const COLUMNS: Column<Row>[] = [
   { key: "cluster", title: "Pair", width: "minmax(80px, 1fr)", by: (row) => row.cluster, show: (row) => (row.cluster ? <Link href="/pairs">{row.cluster}</Link> : <span className="dim">none</span>) },
-  { key: "instance", title: "Prometheus", width: "minmax(150px, 1.6fr)", by: (row) => row.instance, show: (row) => <Link className="mono" href={queryLink(`rate(prometheus_remote_storage_samples_total{instance=${quote(row.instance)}}[2m])`)}>{row.instance}</Link> },
+  { key: "instance", title: "Prometheus", head: true, width: "minmax(150px, 1.6fr)", by: (row) => row.instance, show: (row) => <Link className="mono" href={queryLink(`rate(prometheus_remote_storage_samples_total{instance=${quote(row.instance)}}[2m])`)}>{row.instance}</Link> },
   { key: "version", title: "Version", width: "104px", by: (row) => row.version ?? "", show: (row) => <span title={row.version}>{row.version ?? "–"}</span> },
   number("rate", "Samples/s", "92px"),
   number("lag", "Lag", "80px", (lag) => (lag === undefined ? "–" : <span className={lag > 60 ? "bad" : lag > 15 ? "warn" : ""}>{showSpan(Math.max(0, lag))}</span>)),

@@ -37,8 +37,8 @@ interface Row extends RatedSender {
 
 const COLUMNS: Column<Row>[] = [
   { key: "cluster", title: "Pair", width: "minmax(80px, 1fr)", by: (row) => row.cluster, show: (row) => (row.cluster ? <Link href="/pairs">{row.cluster}</Link> : <span className="dim">none</span>) },
-  { key: "replica", title: "Replica", width: "minmax(76px, 0.8fr)", by: (row) => row.replica, show: (row) => row.replica || <span className="dim">none</span> },
-  { key: "state", title: "State", width: "104px", by: stateOf, show: (row) => <State sender={row} /> },
+  { key: "replica", title: "Replica", head: true, width: "minmax(76px, 0.8fr)", by: (row) => row.replica, show: (row) => row.replica || <span className="dim">none</span> },
+  { key: "state", title: "State", head: true, width: "104px", by: stateOf, show: (row) => <State sender={row} /> },
   { key: "agent", title: "Program", width: "minmax(150px, 1.5fr)", by: (row) => row.userAgent, show: (row) => <span title={row.userAgent}>{row.userAgent || <span className="dim">does not say</span>}</span> },
   { key: "protocol", title: "Protocol", width: "132px", by: (row) => row.protocol, show: (row) => <span title={`to ${row.path}`}>{row.protocol}</span> },
   { key: "address", title: "From", width: "minmax(110px, 1fr)", by: (row) => row.address, show: (row) => <span className="mono" title={row.address}>{row.address || "–"}</span> },
@@ -91,7 +91,7 @@ export default function SendersPage() {
       {!senders.error && (
         <section className="card" aria-label="What was not kept">
           <header><h2>What was not kept</h2><span className="dim small">by reason, with the first offenders of the newest request that had any</span></header>
-          {!senders.data ? <Wait height={90} /> : lost.length === 0 ? <p className="wait" style={{ minHeight: 90 }}>Everything that was sent since the start was kept.</p> : <div className="losses">{lost.map((one) => <LossLine key={`${one.what} ${one.reason}`} loss={one} />)}</div>}
+          {!senders.data ? <Wait height={90} /> : lost.length === 0 ? <p className="wait" style={{ minHeight: 90 }}>{senders.data.length === 0 ? "Nothing was sent yet." : "Everything that was sent since the start was kept."}</p> : <div className="losses">{lost.map((one) => <LossLine key={`${one.what} ${one.reason}`} loss={one} />)}</div>}
           {(total(now, "weir_ingest_exemplars_dropped_total") ?? 0) > 0 && <p className="body dim small">Besides, {count(total(now, "weir_ingest_exemplars_dropped_total") ?? 0, "exemplar")} had unusable labels.</p>}
         </section>
       )}

@@ -114,7 +114,7 @@ export default function StoragePage() {
 
 function Table({ rows, name, about = {} }: { rows: [string, Parts][]; name: string; about?: Record<string, string> }) {
   return (
-    <div className="scroll-x" style={{ maxHeight: 420, overflowY: "auto" }}>
+    <div className="scroll-x" tabIndex={0} style={{ maxHeight: 420, overflowY: "auto" }}>
       <table className="plain">
         <thead><tr><th>{name}</th><th className="r">Parts</th><th className="r">Samples</th><th className="r">Size</th><th className="r">Bytes each</th></tr></thead>
         <tbody>

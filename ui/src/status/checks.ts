@@ -68,7 +68,7 @@ export function useChecks(): Check[] {
           : halves.length > 0
             ? `${halves.map((group) => group.cluster || "a sender").join(", ")} sends with one replica only: while it is away there is a gap.`
             : `${count(groups.length, "pair")}, each of two or more.`,
-      add: halves[0]?.cluster ? pairLabels(halves[0].cluster, halves[0].lanes[0]?.replica === "b" ? "a" : "b", `${halves[0].lanes[0]?.replica} sends already`) : pairLabels(),
+      add: halves[0]?.cluster ? pairLabels(ha.data, halves[0].cluster, halves[0].lanes[0]?.replica === "b" ? "a" : "b", `${halves[0].lanes[0]?.replica} sends already`) : pairLabels(ha.data),
     },
     ...(quiet.length > 0
       ? [{ title: "Every replica sends", state: "open" as const, why: `${quiet.map((group) => group.cluster).join(", ")}: a replica is silent or late.`, link: { to: "/pairs", text: "Since when" } }]

@@ -1,9 +1,10 @@
 // What relabel rules make of a series, rule by rule.
-import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useDebouncedValue } from "@mantine/hooks";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
 import { data } from "../api/client";
 import type { Labels } from "../api/types";
-import { Empty, Note, Problem } from "../parts/state";
+import { Note, Problem, Wait } from "../parts/state";
 
 interface Steps {
   steps: { rule: Record<string, unknown>; output: Labels; keep: boolean }[];
@@ -44,7 +45,7 @@ function ruleText(rule: Record<string, unknown>): string {
   return Object.entries(rule)
     .filter(([name, value]) => !(Array.isArray(value) && value.length === 0) && (name === "action" || DEFAULTS[name] !== value))
     .map(([name, value]) => `${name}: ${Array.isArray(value) ? `[${value.join(", ")}]` : String(value)}`)
-    .join("   ");
+    .join(", ");
 }
 
 function Diff({ before, after }: { before: Labels; after: Labels }) {
@@ -60,38 +61,41 @@ function Diff({ before, after }: { before: Labels; after: Labels }) {
 export default function Relabel() {
   const [metric, setMetric] = useState('node_cpu_seconds_total{instance="10.0.0.1:9100", job="node", pod_uid="7f3a", cluster="eu1", __replica__="a"}');
   const [rules, setRules] = useState(EXAMPLE);
-  const [given, setGiven] = useState<Labels>({});
-  const run = useMutation({
-    mutationFn: async () => {
-      const answer = await data<Steps>("/api/v1/relabel_steps", { metric, relabel_configs: rules }, { method: "POST" });
-      const start = await data<Steps>("/api/v1/relabel_steps", { metric, relabel_configs: "[]" }, { method: "POST" }).catch(() => undefined);
+  const [asked] = useDebouncedValue(useMemo(() => ({ metric, rules }), [metric, rules]), 300);
+  const run = useQuery({
+    queryKey: ["relabel", asked],
+    queryFn: async ({ signal }) => {
+      const answer = await data<Steps>("/api/v1/relabel_steps", { metric: asked.metric, relabel_configs: asked.rules }, { method: "POST", signal });
+      const start = await data<Steps>("/api/v1/relabel_steps", { metric: asked.metric, relabel_configs: "[]" }, { method: "POST", signal }).catch(() => undefined);
       // The first step is compared with the series as it came, its replica label included.
-      const labels: Labels = { ...(start?.output ?? {}) };
-      for (const [, name, value] of metric.matchAll(/([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"/g)) labels[name as string] ??= value as string;
-      setGiven(labels);
-      return answer;
+      const given: Labels = { ...(start?.output ?? {}) };
+      for (const [, name, value] of asked.metric.matchAll(/([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"/g)) given[name as string] ??= value as string;
+      return { ...answer, given };
     },
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
   });
   return (
     <div className="bench">
-      <form className="card form" onSubmit={(event) => { event.preventDefault(); run.mutate(); }}>
+      <form className="card form" onSubmit={(event) => event.preventDefault()}>
         <label>Series as it is sent<textarea className="field" rows={3} value={metric} onChange={(event) => setMetric(event.target.value)} spellCheck={false} /></label>
         <label>Rules, as in prometheus.yml; empty: those of this Weir<textarea className="field" rows={13} value={rules} onChange={(event) => setRules(event.target.value)} spellCheck={false} /></label>
-        <div><button type="submit" className="btn primary" disabled={run.isPending}>Relabel</button></div>
+        <p className="dim small">What each rule does stands beside them while you type: added is green, taken away is struck out. Nothing is changed.</p>
       </form>
       <section className="card" aria-label="Steps" aria-live="polite">
         <header><h2>Step by step</h2></header>
         {run.error ? (
           <div className="body"><Problem error={run.error} what="The rules or the series cannot be read." /></div>
         ) : !run.data ? (
-          <Empty title="What does each rule do?"><p>Write a series and rules, then press Relabel. What a rule adds is green and what it takes away is struck out.</p></Empty>
+          <Wait height={300} />
         ) : (
           <div className="steps">
             {run.data.steps.map((step, index) => (
               // biome-ignore lint: rules in their order
               <div className="step-item" key={index}>
                 <div className="row wrap"><b className="small">Rule {index + 1}</b><code className="soft wrapped">{ruleText(step.rule)}</code></div>
-                {step.keep ? <Diff before={index === 0 ? given : (run.data.steps[index - 1]?.output ?? {})} after={step.output} /> : <Note kind="warn">Dropped here: nothing of this series is stored.</Note>}
+                {step.keep ? <Diff before={index === 0 ? run.data.given : (run.data.steps[index - 1]?.output ?? {})} after={step.output} /> : <Note kind="warn">Dropped here: nothing of this series is stored.</Note>}
               </div>
             ))}
             {run.data.keep && (

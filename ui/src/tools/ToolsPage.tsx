@@ -1,16 +1,20 @@
 // Small helps: what a relabelling does, how an expression reads, when a rule would have fired, tokens for graphs.
 import "./tools.css";
-import { lazy, Suspense, type ComponentType } from "react";
+import type { ComponentType } from "react";
 import { Segments } from "../parts/figures";
 import { useParams } from "../parts/search";
-import { Wait } from "../parts/state";
+import Backtest from "./Backtest";
+import Format from "./Format";
+import Relabel from "./Relabel";
+import Tokens from "./Tokens";
+import UnitTests from "./UnitTests";
 
 const TOOLS: Record<string, { title: string; view: ComponentType }> = {
-  relabel: { title: "Relabelling", view: lazy(() => import("./Relabel")) },
-  format: { title: "Format and tree", view: lazy(() => import("./Format")) },
-  tests: { title: "Unit tests", view: lazy(() => import("./UnitTests")) },
-  backtest: { title: "Try a rule", view: lazy(() => import("./Backtest")) },
-  tokens: { title: "Tokens and pictures", view: lazy(() => import("./Tokens")) },
+  relabel: { title: "Relabelling", view: Relabel },
+  format: { title: "Format and tree", view: Format },
+  tests: { title: "Unit tests", view: UnitTests },
+  backtest: { title: "Try a rule", view: Backtest },
+  tokens: { title: "Tokens and pictures", view: Tokens },
 };
 
 export default function ToolsPage() {
@@ -23,7 +27,7 @@ export default function ToolsPage() {
       <div className="toolbar">
         <Segments label="Tool" value={current} onChange={(tool) => set({ tool }, true)} options={Object.entries(TOOLS).map(([value, { title }]) => ({ value, label: title }))} />
       </div>
-      <Suspense fallback={<Wait height={360} />}><Tool /></Suspense>
+      <Tool />
     </>
   );
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { launch, open } from "./browser.mjs";
 import { route } from "./pairs.fixture.mjs";
-import { start } from "./world.mjs";
+import { eventually, start } from "./world.mjs";
 
 // A loaded machine is no slower page: times are told always, and judged by `npm run times` alone.
 const timesCount = process.env.WEIR_UI_TIMES === "1";
@@ -45,6 +45,10 @@ const OPENED = {
     await page.locator(".diff").waitFor();
   }],
   "the time": ["query?g0.expr=up", press(/^Last 1h/)],
+  "exemplars": ["query?g0.expr=histogram_quantile(0.9,sum+by+(le)+(rate(http_request_duration_seconds_bucket[5m])))&g0.show_exemplars=1", async (page) => {
+    await page.getByText(/^\d+ exemplars$/).click();
+    await page.getByRole("table", { name: "Exemplars" }).getByRole("row").nth(1).getByRole("button").first().click();
+  }],
   "the menu of a panel": ["query?g0.expr=up", press("Copy or save this panel")],
   "earlier expressions": ["query?g0.expr=up", press("Earlier expressions")],
   "the palette": ["storage", (page) => page.keyboard.press("ControlOrMeta+k")],
@@ -57,10 +61,10 @@ const OPENED = {
   }],
 };
 
-describe("bars", { timeout: 240_000 }, () => {
-  for (const scheme of ["light", "dark"]) {
-    test(`axe finds nothing serious or critical on any page, ${scheme}`, async () => {
-      const { page, context, faults } = await open(browser, world.url, { scheme });
+describe("bars", { timeout: 600_000 }, () => {
+  for (const [scheme, width] of [["light", 1440], ["dark", 1440], ["light", 400]]) {
+    test(`axe finds nothing serious or critical on any page, ${scheme}, ${width} px`, async () => {
+      const { page, context, faults } = await open(browser, world.url, { scheme, width });
       await route(page);
       const found = [];
       for (const [name, [path, unfold]] of Object.entries({ ...Object.fromEntries(Object.entries(PAGES).map(([name, path]) => [name, [path, () => undefined]])), ...OPENED })) {
@@ -81,19 +85,24 @@ describe("bars", { timeout: 240_000 }, () => {
     });
   }
 
-  test("no page is wider than a small screen", async () => {
-    const { page, context } = await open(browser, world.url, { width: 400, height: 860 });
-    await route(page);
-    const wide = [];
-    for (const [name, path] of Object.entries(PAGES)) {
-      await page.goto(`${world.url}/ui/${path}`);
-      await page.waitForLoadState("networkidle");
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (over > 0) wide.push(`${name}: ${over} px`);
-    }
-    assert.deepEqual(wide, []);
-    await context.close();
-  });
+  for (const scheme of ["light", "dark"]) {
+    test(`no page is wider than a small screen, ${scheme}`, async () => {
+      const { page, context } = await open(browser, world.url, { width: 400, height: 860, scheme });
+      await route(page);
+      // Without one that runs the list is empty and no wider than that.
+      const running = { id: "1", query: "sum(rate(http_requests_total[5m]))", duration: "3.2s", state: "running", remote_addr: "10.0.0.7", user_agent: "Grafana/12", dashboard: "abc", panel: "4", start: 0, end: 3_600_000, step: 15_000 };
+      await page.route("**/api/v1/status/active_queries*", (route) => route.fulfill({ json: { status: "ok", data: [running] } }));
+      const wide = [];
+      for (const [name, path] of Object.entries(PAGES)) {
+        await page.goto(`${world.url}/ui/${path}`);
+        await page.waitForLoadState("networkidle");
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (over > 0) wide.push(`${name}: ${over} px`);
+      }
+      assert.deepEqual(wide, []);
+      await context.close();
+    });
+  }
 
   test("all JavaScript together is at most 450 kB gzipped", (t) => {
     const sizes = readdirSync(assets).filter((name) => name.endsWith(".js")).map((name) => gzipSync(readFileSync(assets + name), { level: 9 }).length);
@@ -151,6 +160,71 @@ describe("bars", { timeout: 240_000 }, () => {
     t.diagnostic(`a frame while dragging ${Math.round(dragged)} ms; draws ${draws.map(Math.round).join(", ")} ms`);
     assert.ok(draws.length > before + 4, "it was drawn again each time");
     if (timesCount) assert.ok(median(draws) <= 100 && dragged <= 100, `draws ${draws.map(Math.round)} ms, dragging ${dragged} ms`);
+    await context.close();
+  });
+
+  /** A table of 10,000 rows is scrolled from its first to its last, and never holds more rows than can be seen. */
+  async function scrolls(t, page, name) {
+    const table = page.getByRole("table", { name });
+    await eventually("10,000 rows", async () => (await table.getAttribute("aria-rowcount")) === "10001");
+    const { steps, most } = await table.evaluate(async (scroll) => {
+      const steps = [];
+      let most = 0;
+      for (let at = 0; at <= 30; at++) {
+        const began = performance.now();
+        scroll.scrollTop = ((scroll.scrollHeight - scroll.clientHeight) * at) / 30;
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        steps.push(performance.now() - began);
+        most = Math.max(most, scroll.querySelectorAll("[role=row]").length);
+      }
+      return { steps, most };
+    });
+    await table.locator("[aria-rowindex='10001']").waitFor();
+    t.diagnostic(`${name}: two frames took ${Math.round(median(steps))} ms, ${Math.round(Math.max(...steps))} ms at most; ${most} rows exist`);
+    assert.ok(most < 120, `${most} rows exist`);
+    if (timesCount) assert.ok(Math.max(...steps) < 250, `${steps.map(Math.round)} ms`);
+  }
+
+  test("10,000 series scroll", async (t) => {
+    const { page, context } = await open(browser, world.url);
+    await page.goto(`${world.url}/ui/query?g0.expr=many&g0.tab=table`);
+    await scrolls(t, page, "Result");
+    await context.close();
+  });
+
+  test("10,000 series scroll as cards on a small screen", async (t) => {
+    const { page, context } = await open(browser, world.url, { width: 400, height: 860 });
+    await page.goto(`${world.url}/ui/query?g0.expr=label_replace(many,%22of%22,%22$1%22,%22id%22,%22.*(..)%22)&g0.tab=table`);
+    await page.locator(".vt.cards").waitFor();
+    await scrolls(t, page, "Result");
+    await context.close();
+  });
+
+  test("10,000 values of a label scroll", async (t) => {
+    const { page, context } = await open(browser, world.url);
+    await page.goto(`${world.url}/ui/cardinality?match=many&focus=id&rows=10000`);
+    await scrolls(t, page, "Values of id");
+    await context.close();
+  });
+
+  test("10,000 rules scroll, and so do as many alerts", async (t) => {
+    const { page, context } = await open(browser, world.url);
+    await page.route("**/api/v1/rules*", async (route) => {
+      const answer = await (await route.fetch()).json();
+      const [group] = answer.data.groups;
+      const rule = group.rules.find((rule) => rule.type === "alerting");
+      answer.data.groups = Array.from({ length: 100 }, (_, at) => ({
+        ...group, id: `${group.id}-${at}`, name: `group ${at}`, rules: Array.from({ length: 100 }, (_, index) => ({ ...rule, id: `${rule.id}-${at}-${index}`, name: `Rule${at * 100 + index}` })),
+      }));
+      await route.fulfill({ json: answer });
+    });
+    await page.goto(`${world.url}/ui/rules`);
+    await scrolls(t, page, "Rules");
+    await page.goto(`${world.url}/ui/alerts`);
+    await page.locator(".rule-item").first().waitFor();
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await page.locator(".rule-item[data-index='9999']").waitFor();
+    assert.ok((await page.locator(".rule-item").count()) < 120);
     await context.close();
   });
 });

@@ -4,16 +4,17 @@ export function pairs(now) {
   const lane = (replica, more) => ({ replica, rank: 1, state: "live", newestSample: now - 1, lastArrival: now - 0.4, lag: 0.6, clockSkew: null, received: 481_220, covered: 240, kept: 480_980, conflicts: 0, ...more });
   const none = { seen: 12, oneReplicaOnly: [], oneReplicaOnlyCount: 0 };
   return {
+    replicaLabel: "__replica__", clusterLabels: ["cluster", "prometheus"],
     groups: [
       {
-        cluster: "eu1", series: 12_345, order: ["a", "b"], preference: [{ from: now - 86_400, order: ["a", "b"], by: "operator" }], leading: "b",
+        cluster: "eu1", label: "cluster", series: 12_345, order: ["a", "b"], preference: [{ from: now - 86_400, order: ["a", "b"], by: "operator" }], leading: "b",
         lastSwitch: { at: now - 1500, from: "a", to: "b", why: "a sent nothing" }, fillRatio: 0.4166, gapsFilled: 37,
         lanes: [lane("a", { state: "silent", newestSample: now - 1500, lastArrival: now - 1499 }), lane("b", { rank: 2, clockSkew: 12.4, received: 480_100, covered: 270_400, kept: 209_700, conflicts: 3 })],
         targets: { seen: 41, oneReplicaOnly: [{ labels: { job: "node", instance: "<b>h1</b>:9100" }, replica: "b" }], oneReplicaOnlyCount: 1 },
         warnings: [{ kind: "silent", replica: "a", text: "replica \"a\" of cluster=\"eu1\" has sent nothing for 25m" }],
       },
       {
-        cluster: "us1", series: 8_020, order: ["a", "b"], preference: [], leading: "a", lastSwitch: null, fillRatio: 0.0002, gapsFilled: 1,
+        cluster: "us1", label: "cluster", series: 8_020, order: ["a", "b"], preference: [], leading: "a", lastSwitch: null, fillRatio: 0.0002, gapsFilled: 1,
         lanes: [lane("a", {}), lane("b", { rank: 2, lag: 2.1, clockSkew: 0.4, covered: 479_000, kept: 1_200 })], targets: none, warnings: [],
       },
     ],

@@ -17,23 +17,43 @@ function field(number, bytes, into) {
 
 const utf8 = new TextEncoder();
 
-/** A `TimeSeries`: labels as an object, samples as [milliseconds, value]. */
-function series({ labels, samples }) {
-  const out = [];
+function double(number, value, into) {
+  const bytes = new DataView(new ArrayBuffer(8));
+  bytes.setFloat64(0, value, true);
+  into.push((number << 3) | 1);
+  for (let index = 0; index < 8; index++) into.push(bytes.getUint8(index));
+}
+
+function instant(number, millis, into) {
+  into.push(number << 3);
+  varint(Math.round(millis), into);
+}
+
+function labelled(labels, into) {
   for (const [name, value] of Object.entries(labels).sort(([left], [right]) => (left < right ? -1 : 1))) {
     const label = [];
     field(1, utf8.encode(name), label);
     field(2, utf8.encode(value), label);
-    field(1, label, out);
+    field(1, label, into);
   }
-  const double = new DataView(new ArrayBuffer(8));
+}
+
+/** A `TimeSeries`: labels as an object, samples as [milliseconds, value], exemplars as [milliseconds, value, labels]. */
+function series({ labels, samples, exemplars = [] }) {
+  const out = [];
+  labelled(labels, out);
   for (const [at, value] of samples) {
-    const sample = [9];
-    double.setFloat64(0, value, true);
-    for (let index = 0; index < 8; index++) sample.push(double.getUint8(index));
-    sample.push(16);
-    varint(Math.round(at), sample);
+    const sample = [];
+    double(1, value, sample);
+    instant(2, at, sample);
     field(2, sample, out);
+  }
+  for (const [at, value, labels] of exemplars) {
+    const exemplar = [];
+    labelled(labels, exemplar);
+    double(2, value, exemplar);
+    instant(3, at, exemplar);
+    field(3, exemplar, out);
   }
   return out;
 }

@@ -1,1 +1,0 @@
-import{r as e}from"./main-BoZaMcvb.js";import{y as t}from"./state-B9DI09UM.js";var n=t();function r({value:t,onChange:r,placeholder:i}){return(0,n.jsxs)(`span`,{className:`search-field`,children:[(0,n.jsx)(e,{size:15,"aria-hidden":!0}),(0,n.jsx)(`input`,{className:`field`,type:`search`,value:t,placeholder:i,"aria-label":i,onChange:e=>r(e.target.value)})]})}export{r as t};

@@ -1,3 +1,0 @@
-import{g as e}from"./state-B9DI09UM.js";var t=()=>`${location.origin}${e}`,n=(e=``)=>`remote_write:\n  - url: ${t()}/api/v1/write${e}`,r=(e=`eu1`,t=`a`,n=`b on the other one`)=>`global:\n  external_labels:\n    cluster: ${e.padEnd(12)}# the same on both\n    __replica__: ${t.padEnd(8)}# ${n}`,i=`rules:
-  files: [rules/*.yml]      # in weir.yml; or: weir serve --rules "rules/*.yml"`,a=`notifiers:                  # in weir.yml; or: weir serve --notifier URL
-  - http://alertmanager:9093`,o=()=>`curl -X POST ${t()}/-/reload`;export{n as a,o as i,i as n,r,a as t};
