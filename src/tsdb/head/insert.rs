@@ -19,6 +19,8 @@ pub(crate) struct Inserted {
     pub(crate) conflicts: u64,
     /// Rows that ended in a gate, those of earlier inserts included.
     pub(crate) covered: u64,
+    /// Rows of lower lanes that are in front of a whole leader's newest row.
+    pub(crate) ahead: u64,
     /// Series with several lanes and no gate.
     pub(crate) ungated: Vec<u32>,
 }
@@ -141,6 +143,7 @@ impl Page {
                 Passed::In => put(run.lane, row, columns, inserted),
                 Passed::Covered => inserted.covered += 1,
                 Passed::Waits(before) => {
+                    inserted.ahead += 1;
                     if let Some((lane, before)) = before {
                         put(lane, &before, columns, inserted);
                     }
