@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::access::Caller;
 use crate::ingest::{IngestError, WriteRequest, WriteVersion, Written, refusal_text};
-use crate::model::with_causes;
+use crate::model::{Span, with_causes};
 use crate::store::{Appended, StoreError};
 
 use super::error::{ApiError, ErrorKind};
@@ -81,7 +81,12 @@ async fn accept(http: &Arc<Http>, caller: &Caller, request: Request) -> Result<W
             received_at,
         })
     };
-    http.writes.run_briefly(work).await?.map_err(|error| refused(&error))
+    let written = http.writes.run_briefly(work).await?.map_err(|error| refused(&error))?;
+    // All of it is durable; only the sender hears of it later. It costs no thread and no memory but the connection's.
+    if written.appended.pause > Span::ZERO {
+        tokio::time::sleep(written.appended.pause.to_std()).await;
+    }
+    Ok(written)
 }
 
 /// The replica that a request names beside its labels: by header, in the URL, or by who sends it.

@@ -156,7 +156,7 @@ impl Ingest {
 
         let decoded_bytes_max = self.settings.decoded_bytes_max;
         let body = wire::compression::Body::inspect(request.body, compression, version, decoded_bytes_max)?;
-        let mut memory = self.budget.take(body.decoded_bytes()).ok_or_else(|| {
+        let mut memory = self.budget.take(body.memory_bytes()).ok_or_else(|| {
             StoreError::Overloaded(format!(
                 "more than {} bytes of requests under way",
                 self.settings.decoding_bytes_max

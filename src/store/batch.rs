@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Histogram, Labels, Replica, Timestamp};
+use crate::model::{Histogram, Labels, Replica, Span, Timestamp};
 
 use super::source::MetricMetadata;
 use super::{Exemplar, StoreError};
@@ -223,6 +223,9 @@ pub struct Appended {
     pub exemplars: u64,
     /// What was not kept.
     pub refusals: Refusals,
+    /// How much later the sender should be answered. Not zero for a replica that makes up for an outage and has got ahead
+    /// of the one that leads: once the leader is past it, the leader's samples cover what it sends.
+    pub pause: Span,
 }
 
 /// What was not kept: all of it by count, the first few by name.

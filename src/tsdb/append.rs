@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::ha::Policy;
-use crate::model::{Lane, Timestamp};
+use crate::model::{Lane, Span, Timestamp};
 use crate::store::{Appended, BatchSample, Refused, SeriesBatch, StoreError};
 
 use super::delivered::Counts;
@@ -34,12 +34,15 @@ impl Store {
             self.metrics.conflicts.inc_by(inserted.conflicts);
             self.metrics.covered.inc_by(inserted.covered);
             (counts.covered_behind, counts.conflicts) = (inserted.covered, inserted.conflicts);
+            counts.ahead = inserted.ahead;
             self.gate(&inserted.ungated);
             self.changes.note(earliest(&runs));
         }
         self.metrics.covered.inc_by(covered);
         let cluster_labels: &[String] = if batch.naming.is_sender() { &self.settings.cluster_labels } else { &[] };
-        self.deliveries.note(&sent, batch.received_at, &self.resolver.registry, cluster_labels, counts);
+        let (registry, received_at) = (&self.resolver.registry, batch.received_at);
+        appended.pause = self.deliveries.note(&sent, received_at, registry, cluster_labels, counts);
+        self.metrics.paused.inc_by(u64::from(appended.pause > Span::ZERO));
         appended.exemplars = self.keep_exemplars(batch, &targets);
         self.metrics.samples.inc_by(appended.samples + appended.histograms);
         self.metrics.refused.inc_by(appended.refusals.total());

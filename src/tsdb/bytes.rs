@@ -9,7 +9,31 @@ pub(crate) const VARINT_BYTES_MAX: usize = 10;
 
 /// Appends `number`, seven bits a byte, low bits first.
 #[inline]
-pub(crate) fn put_u64(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_u64(out: &mut Vec<u8>, number: u64) {
+    match number {
+        0..0x80 => out.push(number as u8),
+        0x80..SPREAD_END => put_spread(out, number),
+        _ => put_long(out, number),
+    }
+}
+
+/// Varints of up to eight bytes are made without a branch for each byte.
+const SPREAD_END: u64 = 1 << 56;
+
+#[inline]
+fn put_spread(out: &mut Vec<u8>, number: u64) {
+    // Fours of sevens move apart together, then pairs, then each seven bits.
+    let fours = (number & 0x0000_0000_0fff_ffff) | (number & 0x00ff_ffff_f000_0000) << 4;
+    let pairs = (fours & 0x0000_3fff_0000_3fff) | (fours & 0x0fff_c000_0fff_c000) << 2;
+    let sevens = (pairs & 0x007f_007f_007f_007f) | (pairs & 0x3f80_3f80_3f80_3f80) << 1;
+    let last = (u64::BITS - 1 - sevens.leading_zeros()) / 8;
+    let more = 0x8080_8080_8080_8080 & ((1_u64 << (8 * last)) - 1);
+    let end = out.len() + 1 + last as usize;
+    out.extend_from_slice(&(sevens | more).to_le_bytes());
+    out.truncate(end);
+}
+
+fn put_long(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -145,6 +169,19 @@ mod tests {
         check(128, &[0x80, 1]);
         check(300, &[0xac, 2]);
         check(u64::MAX, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+    }
+
+    #[test]
+    fn a_varint_is_the_same_with_and_without_a_loop() {
+        for shift in 0..u64::BITS {
+            let power = 1_u64 << shift;
+            for number in [power, power - 1, power + power / 3, u64::MAX >> shift, 0x0123_4567_89ab_cdef >> shift] {
+                let (mut quick, mut slow) = (vec![7], vec![7]);
+                put_u64(&mut quick, number);
+                put_long(&mut slow, number);
+                assert_eq!(quick, slow, "{number:x}");
+            }
+        }
     }
 
     #[test]

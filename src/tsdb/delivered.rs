@@ -20,6 +20,17 @@ const ASKED_MAX: usize = 16;
 /// The latest steps of a lane that tell its cadence.
 const STEPS: usize = 16;
 
+/// How much later a replica is answered that makes up for an outage faster than the one that leads. Both are let in as
+/// fast as they come, and what the leader covers already costs no log and no memory; so it goes first.
+const PAUSE: Span = Span::from_millis(50);
+/// One of so many samples of a request has to be ahead for that: most series that one replica alone still sees are few.
+const PART_AHEAD: u64 = 8;
+/// Samples that are older than this when they come make up for an outage. Those of a live pair are ahead of the leader
+/// for most of an interval, and nobody waits for that.
+const OUTAGE: Span = Span::MINUTE;
+/// A leader that was not heard for so long is not waited for.
+const HEARD: Span = Span::from_secs(1);
+
 /// The lanes that were heard, by group and lane.
 #[derive(Default)]
 pub(super) struct Delivered {
@@ -50,6 +61,8 @@ pub(super) struct Counts {
     pub(super) covered_behind: u64,
     /// Met by another value at their time.
     pub(super) conflicts: u64,
+    /// In front of the leader.
+    pub(super) ahead: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +95,7 @@ impl Progress {
 }
 
 impl Delivered {
-    /// Notes what a request brought. Of a sender without a replica, the labels that would name its group are looked at:
+    /// Notes what a request brought, and tells how much later it should be answered. Of a sender without a replica, the labels that would name its group are looked at:
     /// `cluster_labels`; empty where this is nothing that a sender wrote.
     pub(super) fn note(
         &self,
@@ -91,7 +104,7 @@ impl Delivered {
         registry: &RwLock<Registry>,
         cluster_labels: &[String],
         counts: Counts,
-    ) {
+    ) -> Span {
         let mut lanes: BTreeMap<(u32, u8), Timestamp> = BTreeMap::new();
         {
             let registry = registry.read();
@@ -117,10 +130,18 @@ impl Delivered {
             lanes.values_mut().for_each(|newest| *newest = latest);
         }
         if lanes.is_empty() {
-            return;
+            return Span::ZERO;
         }
-        self.tally(&lanes, runs, received_at, counts);
+        let rows = runs.iter().map(|run| run.samples.len() as u64).sum();
+        self.tally(&lanes, rows, received_at, counts);
         let mut known = self.progress.lock();
+        let runs_ahead =
+            counts.ahead * PART_AHEAD > rows && lanes.values().all(|newest| received_at - *newest > OUTAGE);
+        let is_heard = |(group, lane): &(u32, u8)| {
+            let mut others = known.range((*group, 0)..=(*group, u8::MAX)).filter(|((_, other), _)| other != lane);
+            others.any(|(_, progress)| received_at - progress.received_at < HEARD)
+        };
+        let pause = if runs_ahead && lanes.keys().any(is_heard) { PAUSE } else { Span::ZERO };
         for (lane, newest) in lanes {
             let fresh = || Progress { newest, received_at, steps: Vec::new(), next: 0 };
             let progress = known.entry(lane).or_insert_with(fresh);
@@ -129,10 +150,11 @@ impl Delivered {
                 progress.moves_to(newest);
             }
         }
+        pause
     }
 
     /// A request that mixes replicas counts for the first of them.
-    fn tally(&self, lanes: &BTreeMap<(u32, u8), Timestamp>, runs: &[Run<'_>], received_at: Timestamp, counts: Counts) {
+    fn tally(&self, lanes: &BTreeMap<(u32, u8), Timestamp>, rows: u64, received_at: Timestamp, counts: Counts) {
         let mut tallies = self.tallies.lock();
         for (place, (lane, newest)) in lanes.iter().enumerate() {
             let tally = tallies.entry(*lane).or_default();
@@ -140,7 +162,7 @@ impl Delivered {
             tally.received_at = Some(received_at);
             tally.delay.note(*newest, received_at);
             if place == 0 {
-                tally.received += runs.iter().map(|run| run.samples.len() as u64).sum::<u64>();
+                tally.received += rows;
                 tally.covered += counts.covered;
                 tally.conflicts += counts.conflicts;
             }

@@ -70,6 +70,8 @@ pub struct Metrics {
     pub conflicts: Counter,
     /// Samples of HA pairs that ended at the door, since the preferred replica covers them.
     pub covered: Counter,
+    /// Writes answered later, so that the preferred replica comes first.
+    pub paused: Counter,
     /// Appends that failed as a whole.
     pub append_errors: Counter,
     /// Rounds of maintenance that failed.
@@ -162,6 +164,7 @@ impl Metrics {
             refused: Counter::default(),
             conflicts: Counter::default(),
             covered: Counter::default(),
+            paused: Counter::default(),
             append_errors: Counter::default(),
             maintain_errors: Counter::default(),
             spilled: Counter::default(),
@@ -203,6 +206,7 @@ impl Metrics {
             ("samples_refused", "Samples that were not kept", &self.refused),
             ("conflicts", "Samples that met another value at their time in their lane", &self.conflicts),
             ("samples_covered", "Samples of HA pairs that the preferred replica makes superfluous", &self.covered),
+            ("writes_paused", "Writes answered later, for the preferred replica to get ahead", &self.paused),
             ("append_errors", "Requests that could not be made durable", &self.append_errors),
             ("maintain_errors", "Rounds of maintenance that failed", &self.maintain_errors),
             ("parts_spilled", "Parts written from the head", &self.spilled),

@@ -400,7 +400,7 @@ impl Writer for Scribe {
             received_at: request.received_at.as_millis(),
         });
         let refusals = Scribe::become_of(request.body)?;
-        let appended = Appended { samples: 5, histograms: 1, exemplars: 2, refusals };
+        let appended = Appended { samples: 5, histograms: 1, exemplars: 2, refusals, ..Appended::default() };
         let replica = request.replica.map(|name| Replica { cluster: "eu1".to_owned(), name: name.to_owned() });
         let first = SeriesName { labels: Labels::from_pairs([("__name__", "up")]), replica };
         Ok(Written { appended, version: if two { WriteVersion::V2 } else { WriteVersion::V1 }, first: Some(first) })

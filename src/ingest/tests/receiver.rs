@@ -199,7 +199,7 @@ fn every_case_is_answered_and_read_back() {
         let request = WriteRequest { content_type: kind, content_encoding: encoding, ..request(&body) };
         let found = match door.ingest.write(&request) {
             Ok(Written { appended, .. }) => {
-                let Appended { samples, histograms, exemplars, refusals } = appended;
+                let Appended { samples, histograms, exemplars, refusals, .. } = appended;
                 let kept = door.kept().series.iter().map(|(name, _)| name.labels.to_string()).collect::<Vec<_>>();
                 ([samples, histograms, exemplars, refusals.total()], kept)
             }

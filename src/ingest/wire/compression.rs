@@ -5,7 +5,7 @@ use std::io::Read;
 
 use super::super::IngestError;
 use super::super::format::{Compression, WriteVersion};
-use super::WireError;
+use super::{WireError, snappy};
 
 /// The most that a snappy block can grow: its densest element makes 64 bytes of 3.
 const SNAPPY_RATIO_MAX: usize = 22;
@@ -57,8 +57,11 @@ impl<'a> Body<'a> {
     }
 
     /// The memory that decompressing will take at most, in bytes.
-    pub(in crate::ingest) fn decoded_bytes(&self) -> usize {
-        self.decoded_bytes
+    pub(in crate::ingest) fn memory_bytes(&self) -> usize {
+        match self.compression {
+            Compression::Snappy => snappy::buffer_bytes(self.bytes.len(), self.decoded_bytes),
+            _ => self.decoded_bytes,
+        }
     }
 
     /// The decompressed body; `buffer` is memory to use, its content does not matter.
@@ -72,9 +75,10 @@ impl<'a> Body<'a> {
     {
         match self.compression {
             Compression::Snappy => {
-                if buffer.len() < self.decoded_bytes {
-                    buffer.resize(self.decoded_bytes, 0);
+                if let Some(length) = snappy::decompress(self.bytes, buffer) {
+                    return Ok(&buffer[..length]);
                 }
+                // The library knows what is wrong with it.
                 let length = snap::raw::Decoder::new().decompress(self.bytes, buffer)?;
                 Ok(&buffer[..length])
             }

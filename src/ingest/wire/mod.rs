@@ -19,6 +19,7 @@ pub(super) mod histogram;
 pub(super) mod key;
 pub(super) mod protobuf;
 pub(super) mod request;
+mod snappy;
 pub(super) mod symbols;
 mod v1;
 mod v2;

@@ -67,6 +67,7 @@ impl<'a> Decoded<'a> {
     }
 
     /// Adds a series whose samples are the last ones added, from index `first` on.
+    #[inline]
     pub(in crate::ingest) fn push_series(
         &mut self,
         key: Key<'a>,

@@ -196,6 +196,12 @@ impl Gates {
     }
 }
 
+/// How many rows of a run are covered.
+#[inline]
+pub(super) fn covered_rows(run: &Run<'_>, gate: &Gate, orders: &Orders) -> usize {
+    run.samples.iter().filter(|row| gate.covers(run.lane, row, orders)).count()
+}
+
 /// The stretches of a run that are not covered.
 pub(super) fn uncovered<'b>(run: &Run<'b>, gate: &Gate, orders: &Orders, left: &mut Vec<Run<'b>>) {
     let covered = |row: &BatchSample| gate.covers(run.lane, row, orders);

@@ -19,6 +19,8 @@ pub(crate) struct Inserted {
     pub(crate) conflicts: u64,
     /// Rows that ended in a gate, those of earlier inserts included.
     pub(crate) covered: u64,
+    /// Rows of lower lanes that are in front of a whole leader's newest row.
+    pub(crate) ahead: u64,
     /// Series with several lanes and no gate.
     pub(crate) ungated: Vec<u32>,
 }
@@ -29,20 +31,30 @@ impl Head {
         if self.gate_bytes.load(Ordering::Relaxed) == 0 {
             return (Cow::Borrowed(runs), 0);
         }
-        let rows = |runs: &[Run<'_>]| runs.iter().map(|run| run.samples.len() as u64).sum::<u64>();
-        let before = rows(runs);
-        let mut left = Vec::with_capacity(runs.len());
+        // Most requests are the leader's, which are left as they are, or another's and covered as a whole.
+        let mut left = Cow::Borrowed(runs);
+        let (mut seen, mut covered) = (0, 0);
         for same in runs.chunk_by(|one, next| one.id / PAGE_SLOTS == next.id / PAGE_SLOTS) {
             let (shard, number, _) = place(same[0].id);
-            match self.shards[shard].read().gates.page(number) {
-                None => left.extend_from_slice(same),
-                Some(gates) => {
-                    same.iter().for_each(|run| gates::uncovered(run, &gates[place(run.id).2], orders, &mut left));
+            let shard = self.shards[shard].read();
+            let gates = shard.gates.page(number);
+            for (run, seen) in same.iter().zip(seen..) {
+                let gate = gates.map(|gates| &gates[place(run.id).2]);
+                let rows = gate.map_or(0, |gate| gates::covered_rows(run, gate, orders));
+                if rows > 0 && covered == 0 {
+                    left = Cow::Owned(runs[..seen].to_vec());
+                }
+                covered += rows as u64;
+                let Cow::Owned(left) = &mut left else { continue };
+                match gate {
+                    Some(_) if rows == run.samples.len() => {}
+                    Some(gate) if rows > 0 => gates::uncovered(run, gate, orders, left),
+                    _ => left.push(run.clone()),
                 }
             }
+            seen += same.len();
         }
-        let covered = before - rows(&left);
-        (Cow::Owned(left), covered)
+        (left, covered)
     }
 
     /// Takes the rows of runs that the log has.
@@ -141,6 +153,7 @@ impl Page {
                 Passed::In => put(run.lane, row, columns, inserted),
                 Passed::Covered => inserted.covered += 1,
                 Passed::Waits(before) => {
+                    inserted.ahead += 1;
                     if let Some((lane, before)) = before {
                         put(lane, &before, columns, inserted);
                     }

@@ -66,7 +66,6 @@ impl IdSet {
 /// The log of a store.
 pub(crate) struct Log {
     state: Mutex<State>,
-    landed: Condvar,
     writer: Mutex<Writer>,
     policy: FsyncPolicy,
     segment_bytes_max: u64,
@@ -95,6 +94,15 @@ struct State {
 #[derive(Default)]
 struct Group {
     outcome: Mutex<Option<Result<(), String>>>,
+    /// Told when the outcome is there, and one of them when the group has nobody who leads: nobody wakes in vain.
+    changed: Condvar,
+}
+
+impl Group {
+    fn lands(&self, outcome: Result<(), String>) {
+        *self.outcome.lock() = Some(outcome);
+        self.changed.notify_all();
+    }
 }
 
 impl Log {
@@ -120,7 +128,6 @@ impl Log {
                 checked: IdSet::default(),
                 groups_version: 0,
             }),
-            landed: Condvar::new(),
             writer: Mutex::new(Writer {
                 directory,
                 disk,
@@ -154,7 +161,7 @@ impl Log {
                 return outcome.map_err(StoreError::ReadOnly);
             }
             if state.leading {
-                self.landed.wait(&mut state);
+                group.changed.wait(&mut state);
             } else {
                 self.lead(&mut state);
             }
@@ -180,11 +187,11 @@ impl Log {
             self.metrics.errors.inc();
             // What gathered meanwhile may lean on names that were lost with the write: its senders try again.
             state.gathered.clear();
-            *std::mem::take(&mut state.group).outcome.lock() = Some(outcome.clone());
+            std::mem::take(&mut state.group).lands(outcome.clone());
             state.next_segment();
         }
-        *group.outcome.lock() = Some(outcome);
-        self.landed.notify_all();
+        group.lands(outcome);
+        state.group.changed.notify_one();
     }
 
     /// Starts a new segment and tells its number: everything logged before lies in lower ones. The caller makes sure

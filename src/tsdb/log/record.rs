@@ -136,6 +136,7 @@ const VALUE_HISTOGRAM: u64 = 3;
 /// Floats are exact whole numbers up to here.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
+#[inline]
 fn put_value(out: &mut Vec<u8>, sample: &BatchSample) {
     if let Some(histogram) = &sample.histogram {
         put_u64(out, VALUE_HISTOGRAM);

@@ -111,6 +111,30 @@ fn pair(world: &mut World, rounds: std::ops::Range<i64>, down: impl Fn(i64) -> b
 }
 
 #[test]
+fn of_two_that_make_up_for_an_outage_the_leader_goes_first() {
+    let mut world = World::new();
+    let push = |world: &World, replica: &str, round: i64, phase: i64| {
+        let key = format!("{replica}|__name__=x");
+        world.push(&[(&*key, after_noon(round * 15 + phase), 1.0)]).expect("there is room").pause
+    };
+    pair(&mut world, 0..40, |_| false);
+    let covered = |world: &World| world.store().store.metrics.covered.get();
+    assert_eq!(push(&world, "b", 40, 5), Span::ZERO, "a live pair: the leader's next scrape is still to come");
+    world.pass(Span::HOUR);
+    for round in 40..50 {
+        assert_eq!(push(&world, "a", round, 0), Span::ZERO, "nobody is before the leader");
+    }
+    let before = covered(&world);
+    for round in 41..49 {
+        assert_eq!(push(&world, "b", round, 5), Span::ZERO, "behind the leader");
+    }
+    assert_eq!(covered(&world), before + 8);
+    assert!(push(&world, "b", 50, 5) > Span::ZERO, "ahead of a leader that is just as busy");
+    world.pass(Span::from_secs(2));
+    assert_eq!(push(&world, "b", 51, 5), Span::ZERO, "ahead of a leader that is silent");
+}
+
+#[test]
 fn of_a_healthy_pair_one_replica_is_kept() {
     let mut world = World::new();
     pair(&mut world, 0..200, |_| false);
