@@ -223,7 +223,7 @@ proptest! {
         let other = before.iter().zip(&after).position(|(one, other)| one != other);
         let other = other.or_else(|| (before.len() != after.len()).then(|| before.len().min(after.len())));
         let shown = other.map(|row| (before.get(row), after.get(row)));
-        prop_assert_eq!(shown, None, "before {until}, by rows from {from:?} on; {known:?}; turns {turns:?}");
+        prop_assert_eq!(shown, None, "before {}, by rows from {:?} on; {:?}; {:?}", until, from, known, turns);
     }
 
     #[test]
