@@ -174,35 +174,19 @@ impl Answers {
             (steps * 2 >= grid.len()).then_some((earlier, steps))
         });
         let mut keeper = Keeper::new(self.bytes_max / SHARE);
+        let mut kept_too = |series: RangeSeries| {
+            keeper.take(&series);
+            each(series)
+        };
         let answer = match holds {
             None => {
                 self.count(0, grid.len());
-                work_out(&*watched, grid, &mut |series| {
-                    keeper.take(&series);
-                    each(series)
-                })?
+                work_out(&*watched, grid, &mut kept_too)?
             }
             Some((earlier, steps)) => {
                 self.count(steps, grid.len() - steps);
                 footing.takes_over(&earlier.footing);
-                let (mut answer, mut fresh, mut taken_over) = (Answer::default(), Vec::new(), 0);
-                if steps < grid.len() {
-                    let rest = StepGrid::new(grid.at(steps), grid.end(), grid.step()).expect("there are steps left");
-                    answer = work_out(&*watched, rest, &mut |series| {
-                        fresh.push(series);
-                        Ok(())
-                    })?;
-                }
-                let kept = earlier.between(grid.start(), grid.at(steps)).inspect(|_| taken_over += 1);
-                for series in joined(kept, fresh) {
-                    keeper.take(&series);
-                    each(series)?;
-                }
-                if taken_over > 0 {
-                    answer.infos.retain(|info| !earlier.infos.contains(info));
-                    answer.infos.splice(0..0, earlier.infos.iter().cloned());
-                }
-                answer
+                earlier.go_on(steps, grid, &mut |rest, each| work_out(&*watched, rest, each), &mut kept_too)?
             }
         };
         if answer.warnings.is_empty() && answer.infos.iter().all(|info| is_of_names(info)) {
@@ -264,6 +248,31 @@ impl Part {
             until => usize::try_from((until.as_millis() - 1) / grid.step().as_millis() + 1)
                 .map_or(grid.len(), |steps| steps.min(grid.len())),
         }
+    }
+
+    /// The first `steps` of `grid` from here, and the rest as `work_out` gives it.
+    fn go_on(
+        &self,
+        steps: usize,
+        grid: StepGrid,
+        work_out: &mut dyn FnMut(StepGrid, &mut EachSeries<'_>) -> Result<Answer, QueryError>,
+        each: &mut EachSeries<'_>,
+    ) -> Result<Answer, QueryError> {
+        let (mut answer, mut fresh, mut taken_over) = (Answer::default(), Vec::new(), 0);
+        if steps < grid.len() {
+            let rest = StepGrid::new(grid.at(steps), grid.end(), grid.step()).expect("there are steps left");
+            answer = work_out(rest, &mut |series| {
+                fresh.push(series);
+                Ok(())
+            })?;
+        }
+        let earlier = self.between(grid.start(), grid.at(steps)).inspect(|_| taken_over += 1);
+        joined(earlier, fresh).try_for_each(each)?;
+        if taken_over > 0 {
+            answer.infos.retain(|info| !self.infos.contains(info));
+            answer.infos.splice(0..0, self.infos.iter().cloned());
+        }
+        Ok(answer)
     }
 
     /// The series with their points from `from` on and before `until`.
