@@ -1,5 +1,5 @@
 // The expression editor: completion from the server's labels, errors from its parser, signatures of functions.
-import { autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, type CompletionSource, completionKeymap, startCompletion } from "@codemirror/autocomplete";
+import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, type CompletionSource, moveCompletionSelection, startCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { forceLinting, linter, lintKeymap } from "@codemirror/lint";
@@ -44,6 +44,13 @@ const walk = (by: 1 | -1) => (editor: EditorView) => {
   if ((at < 0 && text !== "") || (at < 0 && by < 0) || next === undefined || doc.lines > 1) return false;
   editor.dispatch({ changes: { from: 0, to: doc.length, insert: next }, selection: { anchor: next.length } });
   return true;
+};
+
+/** Takes what is picked, or the first that goes on with a begun word. Elsewhere Tab leaves the editor, whatever is offered. */
+const complete = (editor: EditorView) => {
+  const { head } = editor.state.selection.main;
+  const begun = /\w/.test(editor.state.sliceDoc(Math.max(0, head - 1), head));
+  return acceptCompletion(editor) || (begun && moveCompletionSelection(true)(editor) && acceptCompletion(editor));
 };
 
 /** The answer brought other warnings: without it the editor has no reason to look again. */
@@ -92,7 +99,9 @@ export function Editor({ value, label, onRun, warnings = [], infos = [], ref }: 
           indentOnInput(),
           bracketMatching(),
           closeBrackets(),
-          autocompletion(),
+          // The list opens by itself, at a moment that nobody foresees: what Enter does must not hang on it. So nothing is
+          // picked until the arrows pick it, and no key has to wait until a reader can have seen the list.
+          autocompletion({ selectOnOpen: false, interactionDelay: 0 }),
           highlightSelectionMatches(),
           syntaxHighlighting(colours),
           EditorView.lineWrapping,
@@ -114,7 +123,7 @@ export function Editor({ value, label, onRun, warnings = [], infos = [], ref }: 
               { key: "Alt-/", run: startCompletion },
             ]),
           ),
-          keymap.of([...closeBracketsKeymap, ...completionKeymap, { key: "Enter", run }, { key: "ArrowUp", run: walk(1) }, { key: "ArrowDown", run: walk(-1) }, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
+          keymap.of([...closeBracketsKeymap, { key: "Tab", run: complete }, { key: "Enter", run }, { key: "ArrowUp", run: walk(1) }, { key: "ArrowDown", run: walk(-1) }, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
         ],
       }),
     });

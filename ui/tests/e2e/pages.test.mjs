@@ -59,6 +59,37 @@ describe("query", { timeout: 120_000 }, () => {
       await page.locator(".graph-host[data-drawn='4']").waitFor();
     }));
 
+  test("Enter asks over a list of completions, takes what the arrows picked; Tab takes the first that goes on with a word", () =>
+    visit("query", async (page) => {
+      const editor = page.getByRole("textbox", { name: "Expression 1" });
+      const list = page.locator(".cm-tooltip-autocomplete:not(.cm-tooltip-autocomplete-disabled) li");
+      const write = async (text) => {
+        await editor.fill("");
+        await page.keyboard.insertText(text);
+        await list.first().waitFor();
+      };
+      const reads = (text) => editor.filter({ hasText: new RegExp(`^${text}$`) }).waitFor();
+      await write("vector(1)");
+      await page.keyboard.press("Enter");
+      await page.locator(".graph-host[data-drawn='1']").waitFor();
+      assert.equal(new URL(page.url()).searchParams.get("g0.expr"), "vector(1)");
+      assert.equal(await list.count(), 0);
+      const asked = page.url();
+
+      await write("http_requests_to");
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("Enter");
+      await reads("http_requests_total");
+      await write("http_requests_to");
+      await page.keyboard.press("Tab");
+      await reads("http_requests_total");
+      await write("vector(2)");
+      await page.keyboard.press("Tab");
+      await reads("vector\\(2\\)");
+      assert.equal(await editor.evaluate((one) => one === document.activeElement), false);
+      assert.equal(page.url(), asked);
+    }));
+
   test("the function at hand shows what it takes, and Escape sends it away", () =>
     visit("query", async (page) => {
       await page.getByRole("textbox", { name: "Expression 1" }).click();
