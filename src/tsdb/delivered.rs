@@ -95,8 +95,8 @@ impl Progress {
 }
 
 impl Delivered {
-    /// Notes what a request brought, and tells how much later it should be answered. Of a sender without a replica, the labels that would name its group are looked at:
-    /// `cluster_labels`; empty where this is nothing that a sender wrote.
+    /// Notes what a request brought, and tells how much later it should be answered. Of a sender without a replica, the
+    /// labels that would name its group are looked at: `cluster_labels`; empty where this is nothing that a sender wrote.
     pub(super) fn note(
         &self,
         runs: &[Run<'_>],

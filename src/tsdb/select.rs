@@ -30,7 +30,6 @@ use super::index::evaluate;
 use super::part::{ChunkRef, Part};
 use super::projected;
 use super::resolve::LOOKED_AT_ONCE;
-use super::resolve::lanes::NO_GROUP;
 use super::resolve::registry::Series;
 use super::rows;
 use super::store::{Store, View};
@@ -467,8 +466,9 @@ pub(super) struct SeriesRows {
 impl ReadSamples for SeriesRows {
     fn read(&self, into: &mut Column) -> Result<(), StoreError> {
         into.clear();
-        let in_a_group = self.found.group != NO_GROUP;
-        if let Some(piece) = self.only_piece().filter(|_| self.footing.is_none() || !in_a_group) {
+        // Rows of the only lane that its group has ever had are the series, and stay it.
+        let footing = self.footing.as_ref().filter(|_| self.may_have_company());
+        if let Some(piece) = self.only_piece().filter(|_| footing.is_none()) {
             let mut chunks = 0;
             for chunk in piece.chunks.iter().filter(|chunk| chunk.range().overlaps(self.range)) {
                 self.store.read_or_skip(&piece.part, chunk, self.range, into, &self.warnings)?;
@@ -484,7 +484,7 @@ impl ReadSamples for SeriesRows {
         let mut lanes = self.lanes(MARGINS[0])?;
         match lanes.as_mut_slice() {
             [] => {}
-            [(_, only)] if self.footing.is_none() || !in_a_group => std::mem::swap(into, only),
+            [(_, only)] if footing.is_none() => std::mem::swap(into, only),
             _ => {
                 let orders = self.store.resolver.orders();
                 let turns = orders.turns(self.found.group);
@@ -497,7 +497,7 @@ impl ReadSamples for SeriesRows {
                     lanes = self.lanes(pair[1])?;
                 }
                 context::merge(&lanes, turns, &rules, into);
-                if let Some(footing) = &self.footing {
+                if let Some(footing) = footing {
                     self.tell(footing, &lanes, turns, &rules);
                 }
             }
@@ -508,6 +508,13 @@ impl ReadSamples for SeriesRows {
 }
 
 impl SeriesRows {
+    /// Whether the group has lanes that rows of this series could come in beside those that it has. A new lane changes the
+    /// groups' version, and with it what a footing is worth.
+    fn may_have_company(&self) -> bool {
+        let orders = self.store.resolver.orders();
+        orders.turns(self.found.group).iter().any(|turn| turn.order.len() > 1)
+    }
+
     /// Tells `footing` what rows that are still to come may change of what these lanes make.
     fn tell(&self, footing: &Footing, lanes: &Lanes, turns: &[Turn], rules: &MergeRules) {
         let horizon = context::horizon(lanes, turns, rules);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::ha::tests::scene::{Faults, MARKERS, Random, scene};
 use crate::ha::{MergeRules, merge};
-use crate::model::{Column, Labels, Span, TimeRange, Timestamp};
+use crate::model::{Column, Labels, Matcher, Span, TimeRange, Timestamp};
 use crate::store::{DeleteSeries, Footing, SampleSource};
 
 use super::super::FsyncPolicy;
@@ -163,4 +163,21 @@ fn of_a_single_prometheus_all_that_was_before_holds() {
     assert_eq!(earlier.check(&world).expect("the same"), 100);
     push(40, 41);
     assert_eq!(earlier.check(&world).expect("the same"), 40, "a late sample");
+}
+
+#[test]
+fn of_a_lone_prometheus_that_gets_a_twin_only_what_both_leave_holds() {
+    let mut world = World::new();
+    world.pass(Span::HOUR);
+    // Of another series the twin is known already, so that it is no news that there is one.
+    world.push(&[("|__name__=y", after_noon(0), 1.0), ("b|__name__=y", after_noon(1), 1.0)]).expect("there is room");
+    let rows: Vec<_> = (0..60).map(|round| ("|__name__=x", after_noon(round * 15), 1.0)).collect();
+    world.push(&rows).expect("there is room");
+    let only_x = [Matcher::equal("__name__", "x")];
+    let footing = world.store().footing().expect("a store tells");
+    let source = world.store().resting_on(&footing).expect("a store tells");
+    assert_eq!(read(&*source, &only_x, TimeRange::ALL)["x"].len(), 60);
+    world.push(&[("b|__name__=x", after_noon(901), 2.0)]).expect("there is room");
+    let holds = world.store().holds_before(&footing);
+    assert!(holds <= after_noon(901 - 16 * 15), "{holds:?}: a pair's rows reach back");
 }
